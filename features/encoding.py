@@ -1,0 +1,231 @@
+"""Encoding: from coded patients and planned regimens to the numbers that models read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from features.field import Frozen, Kind
+from features.patients import Column, Patients
+from features.regimen import DEFAULT_WEEKS, Regimen
+
+if TYPE_CHECKING:
+    from features.specification import Specification
+
+Matrix = NDArray[np.float64]
+Code = bool | str
+INTERCEPT = "intercept"
+_TRANSFORMS = {"log": np.log, "log2": np.log2, "log10": np.log10}
+
+
+class PatientFactor(Frozen):
+    """One number made from one field (or the product of earlier factors).
+
+    Exactly one reading applies: a numeric reading (``cap``, ``transform``, ``center``, ``per``, ``floor``), a
+    threshold (``at_least``, ``above``, ``below``), a code reading (``equals``, ``not_equals``, ``has_any``,
+    ``not_only``) or a ``product``. The numeric value is ``max(floor, (transform(clip(x, cap)) - center) / per)``.
+    """
+
+    name: str
+    of: str | None = None
+    cap: tuple[float, float] | None = None
+    transform: Literal["log", "log2", "log10"] | None = None
+    center: float = 0.0
+    per: float = 1.0
+    floor: float | None = None
+    at_least: float | None = None
+    above: float | None = None
+    below: float | None = None
+    equals: tuple[Code, ...] | None = None
+    not_equals: tuple[Code, ...] | None = None
+    has_any: tuple[str, ...] | None = None
+    not_only: str | None = None
+    product: tuple[str, ...] | None = None
+    learn: bool = True
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.of is None) == (self.product is None):
+            raise ValueError(f"patient factor {self.name}: give either a field or a product of factors")
+        return self
+
+
+class RegimenFactor(Frozen):
+    """Product of drug exposures, times log2(planned weeks / 12) when ``weeks`` is true."""
+
+    name: str
+    exposures: tuple[str, ...] = ()
+    weeks: bool = False
+
+
+class Interaction(Frozen):
+    """Product of a patient factor and a regimen factor."""
+
+    name: str
+    patient: str
+    regimen: str
+
+
+class Encoding(Frozen):
+    """The declared encoding, and the arithmetic that carries it out."""
+
+    patient_factors: tuple[PatientFactor, ...]
+    regimen_factors: tuple[RegimenFactor, ...]
+    interactions: tuple[Interaction, ...]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        seen: set[str] = set()
+        for factor in self.patient_factors:
+            stray = set(factor.product or ()) - seen
+            if stray:
+                raise ValueError(
+                    f"patient factor {factor.name}: {', '.join(sorted(stray))} must be declared before it"
+                )
+            seen.add(factor.name)
+        patient, regimen = seen, {f.name for f in self.regimen_factors}
+        names = [f.name for f in (*self.patient_factors, *self.regimen_factors, *self.interactions)]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"terms declared twice: {', '.join(twice)}")
+        for term in self.interactions:
+            if term.patient not in patient or term.regimen not in regimen:
+                raise ValueError(f"interaction {term.name}: unknown factor {term.patient} or {term.regimen}")
+        return self
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Patient factors that learners of the prognosis read, in order."""
+        return tuple(f.name for f in self.patient_factors if f.learn)
+
+    @property
+    def terms(self) -> dict[str, tuple[str | None, str | None]]:
+        """Every term by name, as its (patient factor, regimen factor); the intercept has neither."""
+        return {
+            INTERCEPT: (None, None),
+            **{f.name: (f.name, None) for f in self.patient_factors},
+            **{f.name: (None, f.name) for f in self.regimen_factors},
+            **{i.name: (i.patient, i.regimen) for i in self.interactions},
+        }
+
+    def patient_matrix(self, patients: Patients, names: Sequence[str]) -> Matrix:
+        """Values of patient factors, shape (n, len(names)); NaN where not known."""
+        made: dict[str, Column] = {}
+        by_name = {f.name: f for f in self.patient_factors}
+
+        def value(name: str) -> Column:
+            if name not in made:
+                factor = by_name[name]
+                if factor.product is not None:
+                    made[name] = _product([value(part) for part in factor.product])
+                else:
+                    made[name] = _read(factor, patients)
+            return made[name]
+
+        matrix = np.empty((patients.n, len(names)))
+        for j, name in enumerate(names):
+            matrix[:, j] = value(name)
+        return matrix
+
+    def regimen_matrix(self, regimens: Sequence[Regimen], names: Sequence[str]) -> Matrix:
+        """Values of regimen factors, shape (len(regimens), len(names))."""
+        by_name = {f.name: f for f in self.regimen_factors}
+        matrix = np.ones((len(regimens), len(names)))
+        for j, name in enumerate(names):
+            factor = by_name[name]
+            for i, regimen in enumerate(regimens):
+                value = np.log2(regimen.planned_weeks / DEFAULT_WEEKS) if factor.weeks else 1.0
+                for exposure in factor.exposures:
+                    value *= regimen.exposures[exposure]
+                matrix[i, j] = value
+        return matrix
+
+    def term_factors(
+        self, patients: Patients, regimens: Sequence[Regimen], names: Sequence[str]
+    ) -> tuple[Matrix, Matrix]:
+        """Patient part and regimen part of each term.
+
+        Returns
+        -------
+        (n, t) and (r, t) arrays
+            A term's value for patient i under regimen j is ``patient[i, t] * regimen[j, t]``.
+        """
+        terms = self.terms
+        left, right = np.ones((patients.n, len(names))), np.ones((len(regimens), len(names)))
+        patient_names = [terms[n][0] for n in names]
+        regimen_names = [terms[n][1] for n in names]
+        p = [j for j, n in enumerate(patient_names) if n is not None]
+        r = [j for j, n in enumerate(regimen_names) if n is not None]
+        left[:, p] = self.patient_matrix(patients, [n for n in patient_names if n is not None])
+        right[:, r] = self.regimen_matrix(regimens, [n for n in regimen_names if n is not None])
+        return left, right
+
+
+def _product(parts: list[Column]) -> Column:
+    # A known zero settles the product even when another part is not known.
+    product = np.prod(np.vstack(parts), axis=0)
+    return np.where((np.vstack(parts) == 0).any(axis=0), 0.0, product)
+
+
+def _positions(codes: Sequence[str], wanted: Sequence[Code]) -> list[float]:
+    return [float(w) if isinstance(w, bool) else float(codes.index(w)) for w in wanted]
+
+
+def _read(factor: PatientFactor, patients: Patients) -> Column:
+    assert factor.of is not None
+    spec, name = patients.spec, factor.of
+    known = patients.known(name)
+    field = spec.fields.get(name)
+    if field is not None and field.kind is Kind.CODES:
+        if factor.has_any is not None:
+            held = np.vstack([patients[f"{name}={code}"] for code in factor.has_any]).max(axis=0)
+        else:
+            held = 1.0 - patients[f"{name}={factor.not_only}"]
+        return np.where(known, held, np.nan)
+    x = np.where(known, patients[name], np.nan)
+    if factor.equals is not None or factor.not_equals is not None:
+        wanted = _positions(spec.codes(name), factor.equals or factor.not_equals or ())
+        inside = np.isin(x, wanted)
+        return np.where(known, inside if factor.equals is not None else ~inside, np.nan)
+    for limit, reached in (
+        (factor.at_least, np.greater_equal),
+        (factor.above, np.greater),
+        (factor.below, np.less),
+    ):
+        if limit is not None:
+            return np.where(known, reached(x, limit), np.nan)
+    if factor.cap is not None:
+        x = np.clip(x, *factor.cap)
+    if factor.transform is not None:
+        x = _TRANSFORMS[factor.transform](x)
+    x = (x - factor.center) / factor.per
+    return x if factor.floor is None else np.where(known, np.maximum(x, factor.floor), np.nan)
+
+
+def check(encoding: Encoding, spec: Specification) -> list[str]:
+    """Every complaint about an encoding that does not fit the specification's fields and drugs."""
+    complaints: list[str] = []
+    for factor in encoding.patient_factors:
+        if factor.of is None:
+            continue
+        if factor.of not in spec.fields and factor.of not in spec.derived:
+            complaints.append(f"patient factor {factor.name}: unknown field {factor.of}")
+            continue
+        codes = spec.codes(factor.of)
+        only = (factor.not_only,) if factor.not_only else ()
+        wanted = (*(factor.equals or ()), *(factor.not_equals or ()), *(factor.has_any or ()), *only)
+        stray = [str(c) for c in wanted if not isinstance(c, bool) and c not in codes]
+        if stray:
+            complaints.append(
+                f"patient factor {factor.name}: {', '.join(stray)} not among the codes of {factor.of}"
+            )
+    exposures = spec.regimens.exposure_names
+    for drug in encoding.regimen_factors:
+        stray = sorted(set(drug.exposures) - set(exposures))
+        if stray:
+            complaints.append(f"regimen factor {drug.name}: unknown exposure {', '.join(stray)}")
+    return complaints

@@ -1,0 +1,1 @@
+"""Where models come from: evidence, cohorts, learners, experiments, promotion, and the bundle that is served."""

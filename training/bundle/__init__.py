@@ -1,0 +1,28 @@
+"""The model as data: what is saved, what predicts, and what is refused."""
+
+from training.bundle.bundle import Bundle, load_bundle, rename_bundle, save_bundle
+from training.bundle.case_mix import CaseMix
+from training.bundle.learned import MissingBaseMargin
+from training.bundle.manifest import BundleRefused, Manifest, OutcomeModel, TrainedOn
+from training.bundle.prior import Prior, PriorParameters
+from training.bundle.scores import STATES, Scores
+from training.bundle.support import RegimenCount, Support
+
+__all__ = [
+    "STATES",
+    "Bundle",
+    "BundleRefused",
+    "CaseMix",
+    "Manifest",
+    "MissingBaseMargin",
+    "OutcomeModel",
+    "Prior",
+    "PriorParameters",
+    "RegimenCount",
+    "Scores",
+    "Support",
+    "TrainedOn",
+    "load_bundle",
+    "rename_bundle",
+    "save_bundle",
+]

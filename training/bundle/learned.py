@@ -1,0 +1,162 @@
+"""Learned models as data: a logistic regression in JSON, a booster in XGBoost's UBJ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import Patients, Regimen, Specification
+from features.field import Frozen
+
+Array = NDArray[np.float64]
+
+
+class MissingBaseMargin(ValueError):
+    """A booster that starts from the prior was asked to predict without it."""
+
+
+class Learned(Protocol):
+    """A learned model of one outcome given its parent."""
+
+    def log_odds(self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None) -> Array:
+        """Log-odds, shape (n, r)."""
+        ...
+
+
+class LogisticParameters(Frozen):
+    """A penalised logistic regression in the units of the encoding.
+
+    Attributes
+    ----------
+    terms, coefficients
+        Terms of the encoding and their log odds ratios; a missing patient factor takes its `medians` entry.
+    missing
+        Log odds ratio of a patient factor not being known.
+    """
+
+    intercept: float
+    terms: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    medians: dict[str, float]
+    missing: dict[str, float]
+
+
+class LogisticModel:
+    """Evaluates `LogisticParameters`."""
+
+    def __init__(self, parameters: LogisticParameters, spec: Specification) -> None:
+        self.parameters = parameters
+        self.encoding = spec.encoding
+        terms = spec.encoding.terms
+        stray = [t for t in parameters.terms if t not in terms]
+        if stray:
+            raise ValueError(f"unknown terms {', '.join(stray)}")
+        self._fill = np.array([parameters.medians.get(terms[t][0] or "", 1.0) for t in parameters.terms])
+        self._factors = tuple(parameters.missing)
+
+    def log_odds(
+        self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None
+    ) -> Array:
+        """Log-odds of every patient under every regimen, shape (n, r); `base_margin` has no part in it."""
+        left, right = self.encoding.term_factors(patients, regimens, self.parameters.terms)
+        left = np.where(np.isnan(left), self._fill, left) * np.array(self.parameters.coefficients)
+        unknown = np.isnan(self.encoding.patient_matrix(patients, self._factors))
+        constant = self.parameters.intercept + unknown @ np.array(list(self.parameters.missing.values()))
+        return constant[:, None] + left @ right.T
+
+
+class BoosterModel:
+    """An XGBoost booster over patient factors, and over regimen terms when it does not start from the prior.
+
+    Parameters
+    ----------
+    columns
+        Patient factors, in the booster's order.
+    terms
+        Terms that involve the regimen, after the patient factors; empty when the booster learns prognosis only.
+    prior_started
+        Whether it was trained from a base margin and is meaningless without one.
+    """
+
+    def __init__(
+        self,
+        raw: bytes,
+        columns: Sequence[str],
+        terms: Sequence[str],
+        prior_started: bool,
+        spec: Specification,
+    ) -> None:
+        import xgboost as xgb
+
+        self.columns, self.terms, self.prior_started = tuple(columns), tuple(terms), prior_started
+        self.encoding = spec.encoding
+        self._booster = xgb.Booster(params={"nthread": 1})
+        self._booster.load_model(bytearray(raw))
+        if self._booster.num_features() != len(self.columns) + len(self.terms):
+            raise ValueError("the booster's inputs do not match its declared columns")
+
+    def prognosis(self, patients: Patients) -> Array:
+        """What the trees add to the base margin, shape (n,); for a prior-started booster."""
+        matrix = self.encoding.patient_matrix(patients, self.columns)
+        return self._margin(matrix, np.zeros(patients.n))
+
+    def log_odds(
+        self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None
+    ) -> Array:
+        """Log-odds of every patient under every regimen.
+
+        Parameters
+        ----------
+        base_margin
+            The prior's log-odds, shape (n, r); required by a prior-started booster.
+
+        Raises
+        ------
+        MissingBaseMargin
+            When a prior-started booster gets none.
+        """
+        if self.prior_started:
+            if base_margin is None:
+                raise MissingBaseMargin(
+                    "this booster starts from the evidence prior; give its log-odds as base_margin, shape (n, r)"
+                )
+            return base_margin + self.prognosis(patients)[:, None]
+        prognostic = self.encoding.patient_matrix(patients, self.columns)
+        left, right = self.encoding.term_factors(patients, regimens, self.terms)
+        n, r = patients.n, len(regimens)
+        planned = (left[:, None, :] * right[None]).reshape(n * r, len(self.terms))
+        matrix = np.hstack([np.repeat(prognostic, r, axis=0), planned])
+        return self._margin(matrix, np.zeros(n * r)).reshape(n, r)
+
+    def _margin(self, matrix: Array, start: Array) -> Array:
+        added = self._booster.inplace_predict(
+            matrix, base_margin=start, predict_type="margin", missing=np.nan
+        )
+        return np.asarray(added, dtype=np.float64)
+
+
+def save_logistic(path: Path, parameters: LogisticParameters) -> None:
+    """Write a logistic regression as JSON."""
+    path.write_text(parameters.model_dump_json(indent=1) + "\n", "utf-8")
+
+
+def save_booster(
+    path: Path, raw: bytes, columns: Sequence[str], terms: Sequence[str], prior_started: bool
+) -> None:
+    """Write a booster as UBJ beside a JSON file with its columns."""
+    path.write_bytes(raw)
+    described = {"columns": list(columns), "terms": list(terms), "prior_started": prior_started}
+    path.with_suffix(".json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
+
+
+def load_learned(path: Path, spec: Specification) -> Learned:
+    """Load a learned model: ``*.ubj`` is a booster, ``*.json`` a logistic regression."""
+    if path.suffix == ".ubj":
+        described = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        return BoosterModel(path.read_bytes(), spec=spec, **described)
+    return LogisticModel(LogisticParameters.model_validate_json(path.read_text("utf-8")), spec)

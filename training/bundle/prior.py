@@ -1,0 +1,187 @@
+"""The evidence prior: log-odds of every outcome for any patient under any regimen, with uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+from scipy.special import expit, logit, ndtri
+from scipy.stats import qmc
+
+from features import INTERCEPT, Patients, Regimen, Specification
+from features.field import Frozen
+from training.bundle.case_mix import CaseMix
+
+Array = NDArray[np.float64]
+DRAWS = 128
+_CHUNK = 256  # patients per block of draws: bounds memory at about 256 * 128 * terms * 8 bytes
+
+
+class Coefficient(Frozen):
+    """One effect: its size on the log-odds scale and where it comes from.
+
+    Attributes
+    ----------
+    mean, sd
+        Log odds ratio per unit of the term (for the intercept, the log-odds of the reference patient).
+    studies
+        Identifiers of the published rows it rests on; empty when it is elicited judgement.
+    basis
+        ``published``, ``unverified`` (rests mainly on rows not re-read at the source) or ``judgement``.
+    """
+
+    term: str
+    mean: float
+    sd: float
+    studies: tuple[str, ...] = ()
+    basis: str
+    note: str = ""
+
+
+class OutcomePrior(Frozen):
+    """Coefficients of one outcome given its parent in the tree, with their covariance."""
+
+    outcome: str
+    coefficients: tuple[Coefficient, ...]
+    covariance: tuple[tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        size = len(self.coefficients)
+        matrix = np.array(self.covariance, dtype=float)
+        if matrix.shape != (size, size):
+            raise ValueError(f"prior of {self.outcome}: the covariance must be {size} by {size}")
+        if size and (not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() < -1e-9):
+            raise ValueError(f"prior of {self.outcome}: the covariance is not symmetric and non-negative")
+        return self
+
+
+class PriorParameters(Frozen):
+    """Everything the evidence says, as data."""
+
+    format: int = 1
+    evidence_digest: str
+    outcomes: tuple[OutcomePrior, ...]
+    case_mix: CaseMix
+
+
+class Prior:
+    """The one door to the evidence.
+
+    Every answer averages over draws of the evidence's coefficients and, for each draw, one completion of the
+    inputs that are not known. Directions that are clinically settled are respected by every draw.
+
+    Parameters
+    ----------
+    parameters
+        Coefficients, covariance and case mix.
+    spec
+        The specification whose terms the coefficients name.
+
+    Raises
+    ------
+    ValueError
+        Naming every outcome, term or field that the specification does not know or the case mix lacks.
+    """
+
+    def __init__(self, parameters: PriorParameters, spec: Specification) -> None:
+        self.parameters = parameters
+        self.spec = spec
+        complaints = parameters.case_mix.complaints(spec)
+        by_name = {o.outcome: o for o in parameters.outcomes}
+        complaints += [f"no evidence for outcome {n}" for n in spec.outcomes.names if n not in by_name]
+        known_terms = spec.encoding.terms
+        for part in parameters.outcomes:
+            stray = [c.term for c in part.coefficients if c.term not in known_terms]
+            complaints += [f"prior of {part.outcome}: unknown term {t}" for t in stray]
+        if complaints:
+            raise ValueError("; ".join(complaints))
+        used = {c.term for o in parameters.outcomes for c in o.coefficients} - {INTERCEPT}
+        self.terms: tuple[str, ...] = (INTERCEPT, *(t for t in known_terms if t in used))
+        self._coefficients = {
+            o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)
+        }
+        nobody = Patients(spec, 1, {})
+        completed = parameters.case_mix.complete(nobody, 2)
+        values, _ = spec.encoding.term_factors(completed, spec.regimens.all()[:1], self.terms)
+        open_terms = [t for t, v in zip(self.terms, values[0], strict=True) if np.isnan(v)]
+        if open_terms:
+            raise ValueError(f"the case mix completes no field behind the terms {', '.join(open_terms)}")
+
+    def log_odds(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
+        """Log-odds of an outcome given its parent, every patient under every regimen.
+
+        Parameters
+        ----------
+        outcome
+            Name of an outcome.
+
+        Returns
+        -------
+        (n, r) array
+            Logit of the probability averaged over draws.
+        """
+        blocks = [_pooled(draws) for _, draws in self._blocks(patients, regimens, outcome)]
+        return np.concatenate(blocks) if blocks else np.empty((0, len(regimens)))
+
+    def log_odds_received(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
+        """Log-odds under the regimen that each patient received, shape (n,)."""
+        keys = {(r.backbone, r.biologic, r.planned_cycles): r for r in regimens}
+        received = np.empty(patients.n)
+        position = np.array([list(keys).index((r.backbone, r.biologic, r.planned_cycles)) for r in regimens])
+        for j, regimen in enumerate(keys.values()):
+            rows = np.flatnonzero(position == j)
+            received[rows] = self.log_odds(patients.take(rows), [regimen], outcome)[:, 0]
+        return received
+
+    def draws(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
+        """Draws of the log-odds, shape (n, DRAWS, r)."""
+        blocks = [draws for _, draws in self._blocks(patients, regimens, outcome)]
+        return np.concatenate(blocks) if blocks else np.empty((0, DRAWS, len(regimens)))
+
+    def design(self, patients: Patients, regimens: Sequence[Regimen]) -> tuple[Array, Array]:
+        """Term values with what is missing completed: (n, DRAWS or 1, t) and (r, t); see `Encoding.term_factors`."""
+        left, right = self.spec.encoding.term_factors(patients, regimens, self.terms)
+        if not np.isnan(left).any():
+            return left[:, None, :], right
+        completed = self.parameters.case_mix.complete(patients, DRAWS)
+        left, right = self.spec.encoding.term_factors(completed, regimens, self.terms)
+        return left.reshape(patients.n, DRAWS, len(self.terms)), right
+
+    def coefficients(self, outcome: str) -> Array:
+        """Draws of an outcome's coefficients over `terms`, shape (DRAWS, t); zero where a term has no effect."""
+        return self._coefficients[outcome]
+
+    def _blocks(
+        self, patients: Patients, regimens: Sequence[Regimen], outcome: str
+    ) -> Iterator[tuple[NDArray[np.intp], Array]]:
+        beta = self._coefficients[outcome]
+        for start in range(0, patients.n, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, patients.n))
+            left, right = self.design(patients.take(rows), regimens)
+            yield rows, (left * beta[None]) @ right.T
+
+    def _draw_coefficients(self, part: OutcomePrior, stream: int) -> Array:
+        names = [c.term for c in part.coefficients]
+        mean = np.array([c.mean for c in part.coefficients])
+        values, vectors = np.linalg.eigh(np.array(part.covariance, dtype=float))
+        root = vectors * np.sqrt(np.clip(values, 0.0, None))
+        uniform = qmc.Sobol(len(names), rng=100 + stream).random(DRAWS)
+        drawn = mean + ndtri(np.clip(uniform, 1e-6, 1 - 1e-6)) @ root.T
+        # A settled direction is knowledge that the published interval alone does not carry.
+        for term, direction in self.spec.outcomes[part.outcome].settled.items():
+            if term in names:
+                j = names.index(term)
+                drawn[:, j] = (
+                    np.maximum(drawn[:, j], 0) if direction == "increasing" else np.minimum(drawn[:, j], 0)
+                )
+        over_terms = np.zeros((DRAWS, len(self.terms)))
+        over_terms[:, [self.terms.index(n) for n in names]] = drawn
+        return over_terms
+
+
+def _pooled(draws: Array) -> Array:
+    return logit(np.clip(expit(draws).mean(axis=1), 1e-9, 1 - 1e-9))
