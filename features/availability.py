@@ -33,10 +33,14 @@ class KnownAt(Protocol):
     """Anything that has a name and a time at which it becomes known."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
+        ...
 
     @property
-    def known_at(self) -> Time: ...
+    def known_at(self) -> Time:
+        """When it becomes known."""
+        ...
 
 
 class LateInformation(ValueError):

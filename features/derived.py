@@ -45,9 +45,7 @@ class Derived(Frozen):
         if (self.formula is None) == (not self.lookup):
             raise ValueError(f"derived field {self.name}: give either a formula or a lookup")
         if self.formula is not None and self.formula not in FORMULAS:
-            raise ValueError(
-                f"derived field {self.name}: unknown formula {self.formula}; known: {', '.join(FORMULAS)}"
-            )
+            raise ValueError(f"derived field {self.name}: unknown formula {self.formula}; known: {', '.join(FORMULAS)}")
         stray = set(self.lookup.values()) - set(self.codes)
         if stray:
             raise ValueError(f"derived field {self.name}: {', '.join(sorted(stray))} not among its codes")
@@ -86,7 +84,7 @@ def months_to_operation(start: Column, operation: Column, treatment: Column) -> 
 
 
 def died_within_90_days(operation: Column, death: Column, last_contact: Column) -> Column:
-    """1 when death followed the operation within 90 days, 0 when the patient is known alive at day 90, else unknown."""
+    """1 when death followed the operation within 90 days, 0 when alive at day 90, else unknown."""
     days = death - operation
     followed = np.fmax(death, last_contact) - operation
     return np.where(days <= 90, 1.0, np.where(followed >= 90, 0.0, np.nan))

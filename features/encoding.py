@@ -83,12 +83,11 @@ class Encoding(Frozen):
         for factor in self.patient_factors:
             stray = set(factor.product or ()) - seen
             if stray:
-                raise ValueError(
-                    f"patient factor {factor.name}: {', '.join(sorted(stray))} must be declared before it"
-                )
+                raise ValueError(f"patient factor {factor.name}: {', '.join(sorted(stray))} must be declared before it")
             seen.add(factor.name)
         patient, regimen = seen, {f.name for f in self.regimen_factors}
-        names = [f.name for f in (*self.patient_factors, *self.regimen_factors, *self.interactions)]
+        names = [f.name for f in self.patient_factors] + [f.name for f in self.regimen_factors]
+        names += [i.name for i in self.interactions]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"terms declared twice: {', '.join(twice)}")
@@ -220,9 +219,7 @@ def check(encoding: Encoding, spec: Specification) -> list[str]:
         wanted = (*(factor.equals or ()), *(factor.not_equals or ()), *(factor.has_any or ()), *only)
         stray = [str(c) for c in wanted if not isinstance(c, bool) and c not in codes]
         if stray:
-            complaints.append(
-                f"patient factor {factor.name}: {', '.join(stray)} not among the codes of {factor.of}"
-            )
+            complaints.append(f"patient factor {factor.name}: {', '.join(stray)} not among the codes of {factor.of}")
     exposures = spec.regimens.exposure_names
     for drug in encoding.regimen_factors:
         stray = sorted(set(drug.exposures) - set(exposures))

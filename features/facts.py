@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from features.specification import Specification
 
 
-def patient_facts(
-    spec: Specification, record: Mapping[str, Any], time: Time = Time.BASELINE
-) -> dict[str, Any]:
+def patient_facts(spec: Specification, record: Mapping[str, Any], time: Time = Time.BASELINE) -> dict[str, Any]:
     """Recorded values of one patient with the derived fields known by `time`; None where not known.
 
     Parameters
@@ -25,9 +23,7 @@ def patient_facts(
     record
         Raw, valid values by field.
     """
-    facts: dict[str, Any] = {
-        name: value for name, value in record.items() if spec.fields[name].known_at.by(time)
-    }
+    facts: dict[str, Any] = {name: value for name, value in record.items() if spec.fields[name].known_at.by(time)}
     patient = Patients.from_records(spec, [facts])
     for derived in spec.derived.values():
         if derived.known_at.by(time):

@@ -7,7 +7,8 @@ import math
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field as Attribute, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field as Attribute
 
 from features.availability import Time
 from features.problem import Problem
@@ -105,12 +106,7 @@ class Field(Frozen):
         coded = self.kind in (Kind.CATEGORY, Kind.CODES)
         if numeric and (self.hard is None or self.usual is None):
             raise ValueError(f"field {self.name}: a number needs hard and usual limits")
-        if (
-            numeric
-            and self.hard
-            and self.usual
-            and not (self.hard[0] <= self.usual[0] < self.usual[1] <= self.hard[1])
-        ):
+        if numeric and self.hard and self.usual and not (self.hard[0] <= self.usual[0] < self.usual[1] <= self.hard[1]):
             raise ValueError(f"field {self.name}: the usual range must lie inside the hard range")
         if coded and not self.codes:
             raise ValueError(f"field {self.name}: a coded field needs codes")
@@ -171,9 +167,7 @@ class Field(Frozen):
         """Return a hint when a number looks like a slip of units, else an empty string."""
         for slip in self.unit_slips:
             if slip.suspect[0] <= number <= slip.suspect[1]:
-                return (
-                    f" If the report is in {slip.unit}, multiply by {slip.multiply_by:g} to get {self.unit}."
-                )
+                return f" If the report is in {slip.unit}, multiply by {slip.multiply_by:g} to get {self.unit}."
         return ""
 
     def is_missing(self, value: object) -> bool:
@@ -226,8 +220,7 @@ class Field(Frozen):
             return Problem(
                 self.name,
                 "unusual_value",
-                f"{self.label} is usually {low} to {high} {self.unit or ''}".rstrip()
-                + f"; are you sure?{hint}",
+                f"{self.label} is usually {low} to {high} {self.unit or ''}".rstrip() + f"; are you sure?{hint}",
             )
         return None
 
@@ -237,7 +230,7 @@ class Field(Frozen):
     def _number_problem(self, value: Any) -> Problem | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self._complain("wrong_type", "is not a number")
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):  # an integer may be too large for a float
             return self._complain("wrong_type", "is not a finite number")
         if self.kind is Kind.INTEGER and value != int(value):
             return self._complain("wrong_type", "is not a whole number")
@@ -251,9 +244,7 @@ class Field(Frozen):
         return None
 
     def _codes_problem(self, value: Any) -> Problem | None:
-        if not isinstance(value, list | tuple | set | frozenset) or not all(
-            isinstance(v, str) for v in value
-        ):
+        if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(v, str) for v in value):
             return self._complain("wrong_type", "is not a list of codes")
         if not value:
             return self._complain("malformed", "is an empty list; leave it out if it is not known")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
-from pydantic import Field as Attribute, model_validator
+from pydantic import Field as Attribute
+from pydantic import model_validator
 
 from features.availability import Time
 from features.field import Frozen
@@ -110,8 +111,6 @@ class FlagCatalogue(Frozen):
             if held is None or SEVERITIES.index(severity) < SEVERITIES.index(held.severity):
                 shown[rule.code] = flag
         settled = {code: SEVERITIES.index(f.severity) for code, f in present.items()}
-        still_open = (
-            f for c, f in unknown.items() if SEVERITIES.index(f.severity) < settled.get(c, len(SEVERITIES))
-        )
+        still_open = (f for c, f in unknown.items() if SEVERITIES.index(f.severity) < settled.get(c, len(SEVERITIES)))
         flags = [*present.values(), *still_open]
         return sorted(flags, key=lambda f: (f.status == "unknown", SEVERITIES.index(f.severity)))

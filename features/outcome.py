@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import Field as Attribute, model_validator
+from pydantic import Field as Attribute
+from pydantic import model_validator
 
 from features.availability import Time
 from features.field import Frozen
@@ -76,9 +77,7 @@ class OutcomeTree(Frozen):
             if outcome.name in seen:
                 raise ValueError(f"outcome {outcome.name} is declared twice")
             if outcome.within is not None and outcome.within not in seen:
-                raise ValueError(
-                    f"outcome {outcome.name}: its parent {outcome.within} must be declared before it"
-                )
+                raise ValueError(f"outcome {outcome.name}: its parent {outcome.within} must be declared before it")
             seen[outcome.name] = outcome
             if outcome.given is not None and outcome.given not in self.ancestors(outcome.name):
                 raise ValueError(f"outcome {outcome.name}: given {outcome.given} is not one of its ancestors")
@@ -117,9 +116,7 @@ class OutcomeTree(Frozen):
         given = self[name].given
         return (name, *(a for a in self.ancestors(name) if given is None or given in self.ancestors(a)))
 
-    def product(
-        self, conditional: dict[str, object], names: Iterable[str] | None = None
-    ) -> dict[str, object]:
+    def product(self, conditional: dict[str, object], names: Iterable[str] | None = None) -> dict[str, object]:
         """Multiply conditional probabilities up the tree.
 
         Parameters

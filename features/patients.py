@@ -119,9 +119,7 @@ class Patients:
                 column = FORMULAS[derived.formula](*inputs)
         else:
             source, target = self.spec.codes(derived.inputs[0]), list(derived.codes)
-            positions = np.array(
-                [target.index(derived.lookup[c]) if c in derived.lookup else np.nan for c in source]
-            )
+            positions = np.array([target.index(derived.lookup[c]) if c in derived.lookup else np.nan for c in source])
             known = ~np.isnan(inputs[0])
             column = np.full(self.n, np.nan)
             column[known] = positions[inputs[0][known].astype(int)]

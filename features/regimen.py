@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from pydantic import Field as Attribute, model_validator
+from pydantic import Field as Attribute
+from pydantic import model_validator
 
 from features.field import Frozen
 
@@ -85,10 +86,11 @@ class RegimenCatalogue(Frozen):
     @model_validator(mode="after")
     def _drugs_declared(self) -> Self:
         known = {d.name for d in self.drugs}
-        for owner in (*self.backbones, *self.biologics):
-            stray = set(owner.drugs) - known
+        parts = [(b.name, set(b.drugs)) for b in self.backbones] + [(b.name, set(b.drugs)) for b in self.biologics]
+        for name, drugs in parts:
+            stray = drugs - known
             if stray:
-                raise ValueError(f"regimen part {owner.name}: undeclared drugs {', '.join(sorted(stray))}")
+                raise ValueError(f"regimen part {name}: undeclared drugs {', '.join(sorted(stray))}")
         return self
 
     @property

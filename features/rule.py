@@ -11,7 +11,8 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from pydantic import Field as Attribute, model_validator
+from pydantic import Field as Attribute
+from pydantic import model_validator
 
 from features.field import Frozen, Scalar
 
@@ -93,9 +94,7 @@ class Condition(Frozen):
             uses += part.code_uses()
         return uses
 
-    def evaluate(
-        self, facts: Facts, unknown_codes: Mapping[str, tuple[str, ...]] | None = None
-    ) -> bool | None:
+    def evaluate(self, facts: Facts, unknown_codes: Mapping[str, tuple[str, ...]] | None = None) -> bool | None:
         """Answer True, False, or None when a missing input leaves it open."""
         known = unknown_codes or {}
         if self.all is not None:
@@ -110,9 +109,7 @@ class Condition(Frozen):
         if self.unknown is not None:
             return missing is self.unknown
         # A code such as "not_tested" may be asked for by name; any other question about it stays open.
-        asked_by_name = (
-            self.is_ is not None and self.is_ == value or self.in_ is not None and value in self.in_
-        )
+        asked_by_name = (self.is_ is not None and self.is_ == value) or (self.in_ is not None and value in self.in_)
         if value is None or (missing and not asked_by_name):
             return None
         return self._compare(value, facts)

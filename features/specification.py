@@ -71,15 +71,11 @@ class Specification:
         if missing:
             raise SpecificationError(f"missing parts: {', '.join(missing)}")
         complaints: list[str] = []
-        self.fields = MappingProxyType(
-            _by_name(_parse_list(Field, parts["fields"], "field", complaints), complaints)
-        )
+        self.fields = MappingProxyType(_by_name(_parse_list(Field, parts["fields"], "field", complaints), complaints))
         self.derived = MappingProxyType(
             _by_name(_parse_list(Derived, parts["derived"], "derived field", complaints), complaints)
         )
-        consistency = _parse_list(
-            ConsistencyRule, parts["consistency"], "consistency rule", complaints, key="code"
-        )
+        consistency = _parse_list(ConsistencyRule, parts["consistency"], "consistency rule", complaints, key="code")
         self.consistency = tuple(consistency)
         outcomes = _parse(OutcomeTree, {"outcomes": parts["outcomes"]}, "outcomes", complaints)
         regimens = _parse(RegimenCatalogue, parts["regimens"], "regimens", complaints)
@@ -185,9 +181,7 @@ class Specification:
                 if known is None:
                     complaints.append(f"derived field {derived.name}: unknown input {source}")
                 elif not known.known_at.by(derived.known_at):
-                    complaints.append(
-                        f"derived field {derived.name}: {source} is known only at {known.known_at}"
-                    )
+                    complaints.append(f"derived field {derived.name}: {source} is known only at {known.known_at}")
         conditions: list[tuple[str, Condition]] = [
             *((f"flag {r.key or r.code}", r.when) for r in self.flags.rules),
             *((f"consistency rule {r.code}", r.when) for r in self.consistency),
@@ -211,9 +205,7 @@ class Specification:
         for outcome in self.outcomes.outcomes:
             stray = sorted(set(outcome.settled) - set(terms))
             if stray:
-                complaints.append(
-                    f"outcome {outcome.name}: settled direction of unknown term {', '.join(stray)}"
-                )
+                complaints.append(f"outcome {outcome.name}: settled direction of unknown term {', '.join(stray)}")
         if not complaints:
             for time in {o.predict_at for o in self.outcomes.outcomes}:
                 self.predictors(time)
@@ -228,9 +220,7 @@ def _parse(model: type[M], data: Any, owner: str, complaints: list[str]) -> M | 
         return None
 
 
-def _parse_list(
-    model: type[M], data: list[Any], owner: str, complaints: list[str], key: str = "name"
-) -> list[M]:
+def _parse_list(model: type[M], data: list[Any], owner: str, complaints: list[str], key: str = "name") -> list[M]:
     parsed = [_parse(model, entry, f"{owner} {entry.get(key, '?')}", complaints) for entry in data]
     return [p for p in parsed if p is not None]
 
@@ -261,12 +251,7 @@ def _digest(data: Any) -> str:
 
 
 def _changed(mine: Any, theirs: Any) -> list[str]:
-    if (
-        isinstance(mine, dict)
-        and isinstance(theirs, dict)
-        and len(mine) == 1
-        and mine.keys() == theirs.keys()
-    ):
+    if isinstance(mine, dict) and isinstance(theirs, dict) and len(mine) == 1 and mine.keys() == theirs.keys():
         (key,) = mine
         return _changed(mine[key], theirs[key])
     if isinstance(mine, list) and isinstance(theirs, list):

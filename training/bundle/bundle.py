@@ -103,9 +103,7 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
     try:
         raw = json.loads((folder / MANIFEST).read_text("utf-8"))
         if raw.get("format") != FORMAT:
-            raise BundleRefused(
-                "format", f"the bundle has format {raw.get('format')}; this version reads {FORMAT}"
-            )
+            raise BundleRefused("format", f"the bundle has format {raw.get('format')}; this version reads {FORMAT}")
         manifest = Manifest.model_validate(raw)
         if manifest.spec_digest != spec.digest:
             differing = spec.differences(json.loads((folder / SPECIFICATION).read_text("utf-8")))
@@ -116,9 +114,7 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
             )
         prior = Prior(PriorParameters.model_validate_json((folder / PRIOR).read_text("utf-8")), spec)
         support = Support.model_validate_json((folder / SUPPORT).read_text("utf-8"))
-        learned = {
-            m.outcome: load_learned(folder / m.file, spec) for m in manifest.outcomes if m.file is not None
-        }
+        learned = {m.outcome: load_learned(folder / m.file, spec) for m in manifest.outcomes if m.file is not None}
         missing = set(spec.outcomes.names) - {m.outcome for m in manifest.outcomes}
         if missing:
             raise BundleRefused("malformed", f"the bundle does not answer {', '.join(sorted(missing))}")

@@ -7,7 +7,8 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field as Attribute, model_validator
+from pydantic import Field as Attribute
+from pydantic import model_validator
 from scipy.special import ndtri
 from scipy.stats import qmc
 
@@ -105,9 +106,7 @@ class CaseMix(Frozen):
                 if stray:
                     found.append(f"case mix of {mix.field}: unknown code {', '.join(stray)}")
                 if field.numeric == (shape.kind == "codes"):
-                    found.append(
-                        f"case mix of {mix.field}: a {shape.kind} distribution does not fit its kind"
-                    )
+                    found.append(f"case mix of {mix.field}: a {shape.kind} distribution does not fit its kind")
             if mix.given is not None and mix.given not in seen:
                 found.append(f"case mix of {mix.field}: {mix.given} must come before it")
             elif mix.given is not None and set(mix.by) - set(spec.codes(mix.given) or ["true", "false"]):
@@ -154,9 +153,7 @@ class CaseMix(Frozen):
                 filled[mix.field] = np.where(known, repeated[mix.field], drawn)
         return repeated.replace(filled)
 
-    def _multiple(
-        self, mix: FieldMix, patients: Patients, known: NDArray[np.bool_], u: Column
-    ) -> dict[str, Column]:
+    def _multiple(self, mix: FieldMix, patients: Patients, known: NDArray[np.bool_], u: Column) -> dict[str, Column]:
         # One uniform serves all codes: codes are held when the shifted uniform falls below their probability.
         field = patients.spec.fields[mix.field]
         held = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import xgboost as xgb
 from numpy.typing import NDArray
 
 from features import Patients, Regimen, Specification
@@ -59,9 +60,7 @@ class LogisticModel:
         self._fill = np.array([parameters.medians.get(terms[t][0] or "", 1.0) for t in parameters.terms])
         self._factors = tuple(parameters.missing)
 
-    def log_odds(
-        self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None
-    ) -> Array:
+    def log_odds(self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None) -> Array:
         """Log-odds of every patient under every regimen, shape (n, r); `base_margin` has no part in it."""
         left, right = self.encoding.term_factors(patients, regimens, self.parameters.terms)
         left = np.where(np.isnan(left), self._fill, left) * np.array(self.parameters.coefficients)
@@ -81,6 +80,8 @@ class BoosterModel:
         Terms that involve the regimen, after the patient factors; empty when the booster learns prognosis only.
     prior_started
         Whether it was trained from a base margin and is meaningless without one.
+    start
+        Log-odds from which the trees of any other booster start.
     """
 
     def __init__(
@@ -89,11 +90,11 @@ class BoosterModel:
         columns: Sequence[str],
         terms: Sequence[str],
         prior_started: bool,
+        start: float,
         spec: Specification,
     ) -> None:
-        import xgboost as xgb
-
-        self.columns, self.terms, self.prior_started = tuple(columns), tuple(terms), prior_started
+        self.columns, self.terms = tuple(columns), tuple(terms)
+        self.prior_started, self.start = prior_started, start
         self.encoding = spec.encoding
         self._booster = xgb.Booster(params={"nthread": 1})
         self._booster.load_model(bytearray(raw))
@@ -105,9 +106,7 @@ class BoosterModel:
         matrix = self.encoding.patient_matrix(patients, self.columns)
         return self._margin(matrix, np.zeros(patients.n))
 
-    def log_odds(
-        self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None
-    ) -> Array:
+    def log_odds(self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None) -> Array:
         """Log-odds of every patient under every regimen.
 
         Parameters
@@ -131,12 +130,10 @@ class BoosterModel:
         n, r = patients.n, len(regimens)
         planned = (left[:, None, :] * right[None]).reshape(n * r, len(self.terms))
         matrix = np.hstack([np.repeat(prognostic, r, axis=0), planned])
-        return self._margin(matrix, np.zeros(n * r)).reshape(n, r)
+        return self._margin(matrix, np.full(n * r, self.start)).reshape(n, r)
 
     def _margin(self, matrix: Array, start: Array) -> Array:
-        added = self._booster.inplace_predict(
-            matrix, base_margin=start, predict_type="margin", missing=np.nan
-        )
+        added = self._booster.inplace_predict(matrix, base_margin=start, predict_type="margin", missing=np.nan)
         return np.asarray(added, dtype=np.float64)
 
 
@@ -146,11 +143,16 @@ def save_logistic(path: Path, parameters: LogisticParameters) -> None:
 
 
 def save_booster(
-    path: Path, raw: bytes, columns: Sequence[str], terms: Sequence[str], prior_started: bool
+    path: Path, raw: bytes, columns: Sequence[str], terms: Sequence[str], prior_started: bool, start: float
 ) -> None:
     """Write a booster as UBJ beside a JSON file with its columns."""
     path.write_bytes(raw)
-    described = {"columns": list(columns), "terms": list(terms), "prior_started": prior_started}
+    described = {
+        "columns": list(columns),
+        "terms": list(terms),
+        "prior_started": prior_started,
+        "start": start,
+    }
     path.with_suffix(".json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
 
 

@@ -133,10 +133,6 @@ def check_seal(folder: Path) -> None:
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {CHECKSUMS}
     faults = [f"{name} is missing" for name in sums if name not in present]
     faults += [f"{name} is not listed" for name in sorted(present - set(sums))]
-    faults += [
-        f"{name} was changed" for name, s in sums.items() if name in present and checksum(folder / name) != s
-    ]
+    faults += [f"{name} was changed" for name, s in sums.items() if name in present and checksum(folder / name) != s]
     if faults:
-        raise BundleRefused(
-            "checksum", "the bundle's files do not match their checksums: " + "; ".join(faults)
-        )
+        raise BundleRefused("checksum", "the bundle's files do not match their checksums: " + "; ".join(faults))

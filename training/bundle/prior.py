@@ -101,9 +101,7 @@ class Prior:
             raise ValueError("; ".join(complaints))
         used = {c.term for o in parameters.outcomes for c in o.coefficients} - {INTERCEPT}
         self.terms: tuple[str, ...] = (INTERCEPT, *(t for t in known_terms if t in used))
-        self._coefficients = {
-            o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)
-        }
+        self._coefficients = {o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)}
         nobody = Patients(spec, 1, {})
         completed = parameters.case_mix.complete(nobody, 2)
         values, _ = spec.encoding.term_factors(completed, spec.regimens.all()[:1], self.terms)
@@ -127,15 +125,30 @@ class Prior:
         blocks = [_pooled(draws) for _, draws in self._blocks(patients, regimens, outcome)]
         return np.concatenate(blocks) if blocks else np.empty((0, len(regimens)))
 
-    def log_odds_received(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
-        """Log-odds under the regimen that each patient received, shape (n,)."""
-        keys = {(r.backbone, r.biologic, r.planned_cycles): r for r in regimens}
-        received = np.empty(patients.n)
-        position = np.array([list(keys).index((r.backbone, r.biologic, r.planned_cycles)) for r in regimens])
-        for j, regimen in enumerate(keys.values()):
-            rows = np.flatnonzero(position == j)
-            received[rows] = self.log_odds(patients.take(rows), [regimen], outcome)[:, 0]
-        return received
+    def received(self, patients: Patients, regimens: Sequence[Regimen]) -> tuple[Array, Array]:
+        """Log-odds of every outcome given its parent under the regimen that each patient received.
+
+        Parameters
+        ----------
+        regimens
+            One per patient.
+
+        Returns
+        -------
+        (n, o) and (n, o) arrays
+            Under the received regimen, and under the catalogue's first one at its default duration (the
+            prognostic part, free of regimen contrasts); outcomes in the order of the tree.
+        """
+        beta = np.stack([self._coefficients[n] for n in self.spec.outcomes.names], axis=2)  # (DRAWS, t, o)
+        reference = self.spec.regimens.all()[:1]
+        received, prognostic = [], []
+        for start in range(0, patients.n, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, patients.n))
+            left, right = self.design(patients.take(rows), [*regimens[start : start + _CHUNK], *reference])
+            by_draw = np.broadcast_to(left, (len(rows), DRAWS, len(self.terms))).transpose(1, 0, 2)
+            received.append(_pooled(((by_draw * right[:-1]) @ beta).transpose(1, 0, 2)))
+            prognostic.append(_pooled(((by_draw * right[-1]) @ beta).transpose(1, 0, 2)))
+        return np.concatenate(received), np.concatenate(prognostic)
 
     def draws(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
         """Draws of the log-odds, shape (n, DRAWS, r)."""
@@ -175,9 +188,7 @@ class Prior:
         for term, direction in self.spec.outcomes[part.outcome].settled.items():
             if term in names:
                 j = names.index(term)
-                drawn[:, j] = (
-                    np.maximum(drawn[:, j], 0) if direction == "increasing" else np.minimum(drawn[:, j], 0)
-                )
+                drawn[:, j] = np.maximum(drawn[:, j], 0) if direction == "increasing" else np.minimum(drawn[:, j], 0)
         over_terms = np.zeros((DRAWS, len(self.terms)))
         over_terms[:, [self.terms.index(n) for n in names]] = drawn
         return over_terms

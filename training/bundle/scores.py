@@ -74,8 +74,10 @@ class Engine:
             for s in range(0, patients.n, _CHUNK)
         ]
         point, low, high = (np.concatenate(parts) for parts in zip(*blocks, strict=True))  # (n, o, r)
-        by_name = [{name: part[:, i] for i, name in enumerate(self.names)} for part in (point, low, high)]
-        return Scores(*by_name, states=self._states(by_name[0]))
+        probability, below, above = (
+            {name: part[:, i] for i, name in enumerate(self.names)} for part in (point, low, high)
+        )
+        return Scores(probability, below, above, self._states(probability))
 
     def conditional_log_odds(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
         """Final log-odds of an outcome given its parent, shape (n, r): what training and tests compare."""
@@ -83,9 +85,7 @@ class Engine:
         pooled = self.prior.log_odds(patients, with_reference, outcome)
         return self._final(outcome, patients, regimens, pooled[:, :-1], pooled[:, -1])
 
-    def _block(
-        self, patients: Patients, regimens: Sequence[Regimen], intervals: bool
-    ) -> tuple[Array, Array, Array]:
+    def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> tuple[Array, Array, Array]:
         left, right = self.prior.design(patients, [*regimens, self._reference])
         n, o, r, t = patients.n, len(self.names), len(regimens), len(self.prior.terms)
         weighted = (self._beta[None] * left[:, None]).reshape(n * o * DRAWS, t)
@@ -111,9 +111,7 @@ class Engine:
         position = np.array(INTERVAL) * (DRAWS - 1)
         below = np.floor(position).astype(int)
         share = position - below
-        low, high = (
-            ordered[:, :, b] * (1 - s) + ordered[:, :, b + 1] * s for b, s in zip(below, share, strict=True)
-        )
+        low, high = (ordered[:, :, b] * (1 - s) + ordered[:, :, b + 1] * s for b, s in zip(below, share, strict=True))
         return point, np.minimum(low, point), np.maximum(high, point)
 
     def _final(

@@ -1,0 +1,233 @@
+"""A training job: from a checked registry, or from evidence alone, to a registered model."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from features import Specification
+from training import experiment
+from training.bundle import Manifest, OutcomeModel, Prior, RegimenCount, Support, TrainedOn, save_bundle
+from training.bundle.manifest import Learner
+from training.crossfit import Assessed, assess
+from training.encoded import Encoded, encode
+from training.learners import CANDIDATES
+from training.registration import alias_version, register, registered_manifest
+from training.registry.cohort import Cohort
+from training.splits import Split, choose_split, folds
+from training.store import CHALLENGER, CHAMPION, MODEL, Store
+
+_ROOT = Path(__file__).resolve().parent.parent
+Tick = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a cohort came from."""
+
+    text: str
+    digest: str
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job left behind."""
+
+    version: str
+    alias: str
+    winner: Learner
+    assessed: tuple[Assessed, ...]
+    run_id: str
+
+
+def code_version() -> str:
+    """Version of the installed project, with the commit when there is one."""
+    try:
+        number = version("resecta")
+    except PackageNotFoundError:
+        number = "unpackaged"
+    found = subprocess.run(
+        ["git", "-C", str(_ROOT), "rev-parse", "--short=12", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{number}+{found.stdout.strip()}" if found.returncode == 0 else number
+
+
+def train_from_evidence(spec: Specification, prior: Prior, store: Store) -> Outcome:
+    """Register the evidence prior itself: the model that needs no data.
+
+    It becomes champion unless a model trained on a real registry already is.
+    """
+    digest = prior.parameters.evidence_digest
+    manifest = _manifest(
+        spec,
+        "evidence",
+        TrainedOn(kind="evidence", text="Published evidence alone; no patient-level data", data_digest=digest),
+        tuple(OutcomeModel(outcome=n, learner="evidence", reason="no registry") for n in spec.outcomes.names),
+    )
+    with experiment.job(store, "evidence", spec, manifest.trained_on) as run_id:
+        number = _register(store, spec, prior, manifest, Support(), {}, _describe_evidence(spec))
+    client = store.open()
+    held = alias_version(store, CHAMPION)
+    replaceable = held is None or registered_manifest(store, held).trained_on.kind == "evidence"
+    alias = CHAMPION if replaceable else CHALLENGER
+    client.set_registered_model_alias(MODEL, alias, number)
+    return Outcome(number, alias, "evidence", (), run_id)
+
+
+def train_from_registry(
+    cohort: Cohort,
+    source: Source,
+    spec: Specification,
+    prior: Prior,
+    store: Store,
+    split: Split | None = None,
+    learners: Sequence[Learner] = tuple(CANDIDATES),
+    tick: Tick = lambda learner, outcome: None,
+) -> Outcome:
+    """Fit every candidate on the same folds, log them, and register the best as challenger.
+
+    Parameters
+    ----------
+    split
+        None prefers whole hospitals when there are at least three, else time.
+    tick
+        Called after each candidate's outcome, for progress.
+
+    Notes
+    -----
+    The winner has the lowest mean held-out log loss over the outcomes that can be judged; of equals the simpler.
+    """
+    split = split or choose_split(cohort.site, cohort.index_date)
+    fold = folds(split, cohort.site, cohort.index_date)
+    encoded = encode(cohort, prior, spec)
+    dates = np.sort(cohort.index_date.astype("datetime64[D]"))
+    trained_on = TrainedOn(
+        kind="simulated" if source.simulated else "registry",
+        text=source.text,
+        patients=encoded.n,
+        sites=len(set(cohort.site)),
+        first_date=str(dates[0]),
+        last_date=str(dates[-1]),
+        data_digest=source.digest,
+    )
+    with experiment.job(store, "registry", spec, trained_on, split=split.value) as run_id:
+        assessed = []
+        for learner in learners:
+            with experiment.candidate(learner, split.value):
+                result = assess(learner, encoded, fold, partial(tick, learner))
+                experiment.log_candidate(result, encoded)
+            assessed.append(result)
+        winner = min(assessed, key=_loss)
+        experiment.log_comparison(assessed, winner, encoded)
+        manifest = _manifest(spec, winner.learner, trained_on, _outcome_models(winner, encoded))
+        written = {f.file: f.write for f in winner.fits.values() if f.file is not None and f.write is not None}
+        number = _register(
+            store,
+            spec,
+            prior,
+            manifest,
+            _support(cohort, source),
+            written,
+            _describe(winner, assessed, manifest),
+        )
+    store.open().set_registered_model_alias(MODEL, CHALLENGER, number)
+    return Outcome(number, CHALLENGER, winner.learner, tuple(assessed), run_id)
+
+
+def _loss(assessed: Assessed) -> float:
+    loss = assessed.mean("log_loss")
+    return float("inf") if loss is None else round(loss, 5)
+
+
+def _outcome_models(winner: Assessed, encoded: Encoded) -> tuple[OutcomeModel, ...]:
+    models = []
+    for name in encoded.spec.outcomes.names:
+        y = encoded.outcomes[name][encoded.eligible(name)]
+        fit = winner.fits.get(name)
+        models.append(
+            OutcomeModel(
+                outcome=name,
+                learner=winner.learner if fit is not None else "evidence",
+                file=fit.file if fit is not None else None,
+                recalibration=fit.recalibration if fit is not None else (0.0, 1.0),
+                calibration=winner.calibration.get(name, (0.0, 1.0)),
+                patients=len(y),
+                events=int(y.sum()),
+                reason=winner.reasons.get(name),
+            )
+        )
+    return tuple(models)
+
+
+def _support(cohort: Cohort, source: Source) -> Support:
+    # Invented patients are no support.
+    if source.simulated:
+        return Support()
+    keys, counts = np.unique([r.key for r in cohort.regimens], axis=0, return_counts=True)
+    return Support(
+        counts=tuple(
+            RegimenCount(backbone=str(b), biologic=str(a), patients=int(n))
+            for (b, a), n in zip(keys, counts, strict=True)
+        )
+    )
+
+
+def _manifest(
+    spec: Specification, learner: Learner, trained_on: TrainedOn, models: tuple[OutcomeModel, ...]
+) -> Manifest:
+    return Manifest(
+        name=MODEL,
+        learner=learner,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        code_version=code_version(),
+        spec_digest=spec.digest,
+        trained_on=trained_on,
+        outcomes=models,
+    )
+
+
+def _register(
+    store: Store,
+    spec: Specification,
+    prior: Prior,
+    manifest: Manifest,
+    support: Support,
+    written: dict[str, Callable[[Path], None]],
+    description: str,
+) -> str:
+    scratch = store.bundles / uuid.uuid4().hex
+    try:
+        save_bundle(scratch, manifest, prior.parameters, spec, support, written)
+        return register(store, scratch, manifest, spec, description)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _describe_evidence(spec: Specification) -> str:
+    return (
+        f"Evidence prior for {len(spec.outcomes.names)} outcomes under {len(spec.regimens.all())} regimens. "
+        "It rests on published studies alone; no patient-level data entered. It is the default champion."
+    )
+
+
+def _describe(winner: Assessed, assessed: Sequence[Assessed], manifest: Manifest) -> str:
+    data = manifest.trained_on
+    losses = ", ".join(f"{a.learner} {a.mean('log_loss'):.4f}" for a in assessed)
+    rests = "simulated patients, which are no evidence" if manifest.simulated else "a registry"
+    return (
+        f"{winner.learner} trained on {data.patients} patients of {data.sites} sites ({rests}). "
+        f"Mean held-out log loss: {losses}. It is a challenger until it is promoted."
+    )

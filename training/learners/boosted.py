@@ -1,0 +1,119 @@
+"""Gradient-boosted trees: alone, or started from the evidence prior's log-odds."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.bundle.learned import save_booster
+from training.encoded import Encoded
+from training.learners.candidate import Fit, Rows
+from training.recalibration import recalibrate_prior
+from validation.calibration import log_odds
+
+Array = NDArray[np.float64]
+MAX_TREES = 200
+# Shallow trees and strong shrinkage: hundreds of patients, not millions (DOMAIN 5.4).
+SHARED = {
+    "objective": "binary:logistic",
+    "eval_metric": "logloss",
+    "eta": 0.05,
+    "subsample": 0.8,
+    "colsample_bytree": 0.6,
+    "lambda": 5.0,
+    "tree_method": "hist",
+    "max_bin": 64,
+    "seed": 7,
+    "nthread": 2,
+}
+ALONE = {**SHARED, "max_depth": 3, "min_child_weight": 4.0}
+FROM_PRIOR = {**SHARED, "max_depth": 2, "min_child_weight": 6.0}
+
+
+def fit_alone(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
+    """Fit trees on patient factors and regimen terms, starting from the mean log-odds."""
+    y = encoded.outcomes[outcome][rows]
+    start = float(log_odds(np.array([y.mean()]))[0])
+    inputs = np.hstack([encoded.prognosis, encoded.planned])
+    names = (*encoded.factors, *encoded.terms)
+    raw, trees = _boost(inputs[rows], y, np.full(len(y), start), ALONE, _settled(encoded, outcome, names))
+
+    def predict(data: Encoded) -> Array:
+        return _margin(raw, np.hstack([data.prognosis, data.planned]), np.full(data.n, start))
+
+    return Fit(
+        log_odds=predict,
+        file=f"{outcome}.ubj",
+        write=partial(
+            save_booster,
+            raw=raw,
+            columns=encoded.factors,
+            terms=encoded.terms,
+            prior_started=False,
+            start=start,
+        ),
+        notes=(("trees", float(trees)),),
+    )
+
+
+def fit_from_prior(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
+    """Fit trees of the prognosis that start from the recalibrated evidence prior.
+
+    Regimen terms do not enter the trees, so a regimen's contrast stays the evidence's. How many trees, possibly
+    none, is chosen by cross-validated log loss.
+    """
+    y = encoded.outcomes[outcome][rows]
+    j = encoded.column(outcome)
+    contrast = encoded.prior[:, j] - encoded.prognostic_prior[:, j]
+    intercept, slope = recalibrate_prior(y, encoded.prognostic_prior[rows, j], contrast[rows])
+
+    def start(data: Encoded) -> Array:
+        return intercept + slope * data.prognostic_prior[:, j] + data.prior[:, j] - data.prognostic_prior[:, j]
+
+    settled = _settled(encoded, outcome, encoded.factors)
+    raw, trees = _boost(encoded.prognosis[rows], y, start(encoded)[rows], FROM_PRIOR, settled)
+    if trees == 0:
+        return Fit(start, recalibration=(intercept, slope), notes=(("trees", 0.0),))
+    return Fit(
+        log_odds=lambda data: _margin(raw, data.prognosis, start(data)),
+        file=f"{outcome}.ubj",
+        write=partial(save_booster, raw=raw, columns=encoded.factors, terms=(), prior_started=True, start=0.0),
+        recalibration=(intercept, slope),
+        notes=(("trees", float(trees)),),
+    )
+
+
+def _settled(encoded: Encoded, outcome: str, names: tuple[str, ...]) -> tuple[int, ...]:
+    sign = {"increasing": 1, "decreasing": -1}
+    settled = encoded.spec.outcomes[outcome].settled
+    return tuple(sign[settled[n]] if n in settled else 0 for n in names)
+
+
+def _boost(x: Array, y: Array, start: Array, params: dict[str, object], monotone: tuple[int, ...]) -> tuple[bytes, int]:
+    import xgboost as xgb
+
+    params = {**params, "monotone_constraints": monotone}
+    data = xgb.DMatrix(x, label=y, base_margin=start)
+    history = xgb.cv(
+        params, data, MAX_TREES, nfold=3, stratified=True, early_stopping_rounds=20, seed=7, as_pandas=False
+    )
+    curve = np.array(history["test-logloss-mean"])
+    chance = 1.0 / (1.0 + np.exp(-start))
+    untouched = float(-np.mean(y * np.log(chance) + (1 - y) * np.log(1 - chance)))
+    trees = int(curve.argmin()) + 1 if curve.min() < untouched else 0
+    if trees == 0:
+        return b"", 0
+    booster = xgb.train(params, data, trees)
+    return bytes(booster.save_raw("ubj")), trees
+
+
+def _margin(raw: bytes, x: Array, start: Array) -> Array:
+    import xgboost as xgb
+
+    if not raw:
+        return start
+    booster = xgb.Booster(params={"nthread": 2})
+    booster.load_model(bytearray(raw))
+    return np.asarray(booster.predict(xgb.DMatrix(x, base_margin=start), output_margin=True), dtype=np.float64)

@@ -1,0 +1,147 @@
+"""Registration: a bundle becomes a version of the registered model."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from features import Kind, Role, Specification
+from training.bundle import Manifest, rename_bundle
+from training.store import CHAMPION, MODEL, Store
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def signature(spec: Specification) -> Any:
+    """MLflow signature derived from the specification.
+
+    Integers and booleans are doubles, because MLflow's own integers cannot be missing.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    plan = spec.field_with(Role.PLAN)
+    inputs: list[Any] = [
+        ColSpec(
+            DataType.double if f.numeric or f.kind is Kind.BOOLEAN else DataType.string,
+            f.name,
+            required=f.required,
+        )
+        for f in (*spec.asked, *plan)
+    ]
+    outputs: list[Any] = [ColSpec(DataType.double, name) for name in spec.outcomes.names]
+    return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+def input_example(spec: Specification) -> Any:
+    """Build a one-row example with every asked field at a usual value."""
+    import pandas as pd
+
+    row: dict[str, object] = {}
+    for field in (*spec.asked, *spec.field_with(Role.PLAN)):
+        if field.numeric and field.usual is not None:
+            row[field.name] = float(round((field.usual[0] + field.usual[1]) / 2))
+        else:
+            row[field.name] = 0.0 if field.kind is Kind.BOOLEAN else next(iter(field.codes))
+        if Role.PLAN in field.roles and field.numeric:
+            row[field.name] = 6.0
+    return pd.DataFrame([row])
+
+
+def requirements() -> list[str]:
+    """What MLflow must install to load the model elsewhere; given, because inferring takes seconds."""
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in ("numpy", "pandas", "pydantic", "PyYAML", "scipy", "xgboost-cpu")]
+
+
+def register(store: Store, bundle: Path, manifest: Manifest, spec: Specification, description: str) -> str:
+    """Log a bundle in the active run and register it.
+
+    Returns
+    -------
+    str
+        The version number.
+    """
+    import mlflow
+
+    client = store.open()
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(_ROOT / "training" / "model_code.py"),
+        artifacts={"bundle": str(bundle)},
+        code_paths=[str(_ROOT / "features"), str(_ROOT / "training")],
+        signature=signature(spec),
+        input_example=input_example(spec),
+        pip_requirements=requirements(),
+        registered_model_name=MODEL,
+    )
+    version = str(logged.registered_model_version)
+    tags = {
+        "learner": manifest.learner,
+        "trained_on": manifest.trained_on.kind,
+        "simulated": str(manifest.simulated).lower(),
+        "spec_digest": manifest.spec_digest,
+        "data_digest": manifest.trained_on.data_digest,
+        "patients": str(manifest.trained_on.patients),
+    }
+    for key, value in tags.items():
+        client.set_model_version_tag(MODEL, version, key, value)
+    client.update_model_version(MODEL, version, description)
+    return version
+
+
+def alias_version(store: Store, alias: str) -> str | None:
+    """Version behind an alias, or None."""
+    from mlflow.exceptions import MlflowException
+
+    client = store.open()
+    try:
+        return str(client.get_model_version_by_alias(MODEL, alias).version)
+    except MlflowException:
+        return None
+
+
+def registered_manifest(store: Store, version: str) -> Manifest:
+    """Manifest of a registered version."""
+    return Manifest.model_validate_json((bundle_folder(store, version) / "manifest.json").read_text("utf-8"))
+
+
+def bundle_folder(store: Store, version: str) -> Path:
+    """Local folder of a registered version's bundle."""
+    import mlflow
+
+    store.open()
+    local = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}")
+    return Path(local) / "artifacts" / "bundle"
+
+
+def export(store: Store, version_or_alias: str, out: Path) -> str:
+    """Copy a registered bundle to a folder, stamped with its version.
+
+    Returns
+    -------
+    str
+        The version.
+
+    Raises
+    ------
+    LookupError
+        When there is no such version or alias.
+    FileExistsError
+        When `out` exists.
+    """
+    version = version_or_alias if version_or_alias.isdigit() else alias_version(store, version_or_alias)
+    if version is None:
+        raise LookupError(f"no version has the alias {version_or_alias}; `resecta train --no-data` makes {CHAMPION}")
+    with tempfile.TemporaryDirectory(dir=out.resolve().parent) as scratch:
+        rename_bundle(bundle_folder(store, version), Path(scratch) / "bundle", version)
+        (Path(scratch) / "bundle").rename(out)
+    return version
+
+
+def as_json(data: object) -> str:
+    """Render plain data as readable JSON."""
+    return json.dumps(data, indent=1, sort_keys=True, default=str) + "\n"

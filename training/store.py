@@ -1,0 +1,57 @@
+"""The MLflow store: where it is, and the names under which things are kept in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "resecta"
+MODEL = "resecta"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder with ``mlflow.db`` (sqlite) and ``artifacts/``.
+
+    Attributes
+    ----------
+    folder
+        Absolute path.
+    """
+
+    folder: Path
+
+    @classmethod
+    def from_environment(cls) -> Store:
+        """The store named by ``RESECTA_STORE``, else ``mlruns`` under the working directory."""
+        return cls(Path(os.environ.get("RESECTA_STORE", "mlruns")).resolve())
+
+    @property
+    def uri(self) -> str:
+        """Database address for MLflow."""
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def bundles(self) -> Path:
+        """Where bundles are written before they are logged."""
+        return self.folder / "bundles"
+
+    def open(self) -> MlflowClient:
+        """Point MLflow at this store, making it on first use, and return a client."""
+        import mlflow
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        client = mlflow.MlflowClient()
+        if client.get_experiment_by_name(EXPERIMENT) is None:
+            # The default artifact root would be the working directory.
+            client.create_experiment(EXPERIMENT, artifact_location=(self.folder / "artifacts").as_uri())
+        mlflow.set_experiment(EXPERIMENT)
+        return client

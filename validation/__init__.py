@@ -1,0 +1,1 @@
+"""What judges: incoming data, models, promotion and drift."""
