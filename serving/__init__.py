@@ -1,0 +1,1 @@
+"""Answers requests: the service, its guards, and the documents that describe it."""

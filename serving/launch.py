@@ -1,0 +1,53 @@
+"""Starting the service."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from serving.settings import Settings
+
+#: What BentoML and the libraries read at import or at the start of a worker; an operator's own value stays.
+SWITCHES = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+    "GOMP_SPINCOUNT": "1000",
+}
+
+#: Seconds that a worker has for the requests it is answering when it is told to stop.
+STOP_WITHIN = 10
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until Ctrl-C or SIGTERM.
+
+    The command is BentoML's own, run in this process: it listens, starts the workers, and starts one anew
+    that dies. uvicorn takes uvloop and httptools by itself when they are installed.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    if "bentoml" in sys.modules:
+        raise RuntimeError("BentoML was imported before its switches were set; import it in serving alone.")
+    with tempfile.TemporaryDirectory(prefix="resecta-") as home:
+        # Running services keep their counts here, and each start empties it: two services need two.
+        os.environ.setdefault("BENTOML_HOME", home)
+        for name, value in SWITCHES.items():
+            os.environ.setdefault(name, value)
+        os.environ.update(settings.environment())
+        # The workers import `serving` wherever the command was called.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+
+        from bentoml_cli.cli import cli
+
+        arguments = ["serve", "serving.service:Resecta"]
+        arguments += ["--host", settings.host, "--port", str(settings.port)]
+        arguments += ["--timeout-graceful-shutdown", str(STOP_WITHIN)]
+        return cli.main(arguments, standalone_mode=False) or 0

@@ -1,0 +1,182 @@
+"""The OpenAPI document, written from the models that check requests, and the page that shows it.
+
+The page's files are those that come with BentoML; ours loads them from this service, where BentoML's own page
+would load a tag manager from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from features import Problem
+from serving.application import Application
+from serving.assets import Asset, read_assets
+from serving.problems import Refusal
+
+TITLE = "Resecta"
+VERSION = "0.1.0"
+DESCRIPTION = (
+    "For one patient with initially unresectable colorectal liver metastases and for each first-line "
+    "regimen: the probability of conversion, of complications after resection, and of liver injury. "
+    "Associations, not effects; no regimen is recommended. GET /model says what the numbers rest on."
+)
+
+#: Files of Swagger UI that the page loads.
+SWAGGER = ("swagger-ui.css", "swagger-ui-bundle.js")
+
+_START = b"""\
+window.addEventListener("load", () => {
+  SwaggerUIBundle({
+    url: "openapi.json",
+    dom_id: "#document",
+    deepLinking: true,
+    validatorUrl: null,
+    presets: [SwaggerUIBundle.presets.apis],
+  });
+});
+"""
+_PAGE = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{TITLE}: addresses of the service</title>
+  <link rel="icon" href="data:,">
+  <link rel="stylesheet" href="docs/swagger-ui.css">
+  <script src="docs/swagger-ui-bundle.js"></script>
+  <script src="docs/start.js"></script>
+</head>
+<body>
+  <main id="document"><p>The same as data: <a href="openapi.json">openapi.json</a></p></main>
+</body>
+</html>
+"""
+
+
+class ErrorEntry(BaseModel):
+    """One thing that was wrong with a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str = Field(description="Dotted path to the field, or the part of the request that was wrong.")
+    code: str = Field(description="Machine-readable kind of problem.")
+    message: str = Field(description="What is allowed and what to do. Never repeats a value.")
+
+
+class Errors(BaseModel):
+    """Everything that was wrong with a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    errors: list[ErrorEntry]
+
+
+_WHEN = {
+    400: "The body is no JSON",
+    401: "The token is missing or wrong",
+    403: "The service has no token and can be reached from other machines",
+    404: "No such file",
+    408: "The body did not arrive in time",
+    413: "The body is larger than 1 MiB",
+    415: "The body is not announced as JSON",
+    422: "Something in the body is not allowed; every problem is listed",
+    500: "The service failed",
+    503: "There is no model, or too much to do",
+}
+_GUARDED = (401, 403, 500)
+_BODY = (400, *_GUARDED, 408, 413, 415, 422, 503)
+_JSON_OBJECT: Mapping[str, Any] = {"type": "object"}
+
+
+def openapi_document(application: Application) -> dict[str, Any]:
+    """Write the OpenAPI 3.1 document.
+
+    Raises
+    ------
+    Refusal
+        503 when the specification, and so the request, cannot be read.
+    """
+    models = application.models
+    if models is None:
+        raise Refusal(503, application.refusals or [Problem("specification", "missing", "No specification.")])
+    answers = [m for m in (application.answer_model, application.batch_answer_model) if m is not None]
+    named, definitions = models_json_schema(
+        [
+            (models.predict, "validation"),
+            (models.batch, "validation"),
+            *((answer, "serialization") for answer in answers),
+            (Errors, "serialization"),
+        ],
+        ref_template="#/components/schemas/{model}",
+    )
+    schema = {model: found for (model, _), found in named.items()}
+
+    def errors(statuses: tuple[int, ...]) -> dict[str, Any]:
+        return {str(status): _content(_WHEN[status], schema[Errors]) for status in sorted(statuses)}
+
+    def post(summary: str, body: type[BaseModel], answer: type[BaseModel] | None) -> dict[str, Any]:
+        answered = schema[answer] if answer is not None else _JSON_OBJECT
+        return {
+            "summary": summary,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema[body]}}},
+            "responses": {"200": _content("The answer", answered), **errors(_BODY)},
+        }
+
+    def get(summary: str, media: str = "application/json", *statuses: int) -> dict[str, Any]:
+        told = _JSON_OBJECT if media == "application/json" else {"type": "string"}
+        answered = _content(summary, told, media)
+        return {"summary": summary, "responses": {"200": answered, **errors((*_GUARDED, *statuses))}}
+
+    def unguarded(summary: str, *statuses: int) -> dict[str, Any]:
+        responses = {"200": _content(summary, _JSON_OBJECT), **errors((500, *statuses))}
+        return {"summary": summary, "security": [], "responses": responses}
+
+    operations: dict[str, dict[str, Any]] = {
+        "/predict": {"post": post("One patient", models.predict, application.answer_model)},
+        "/predict_batch": {"post": post("Many patients", models.batch, application.batch_answer_model)},
+        "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json", 503)},
+        "/model": {"get": get("What the numbers rest on", "application/json", 503)},
+        "/readyz": {"get": unguarded("Whether predictions are answered", 503)},
+        "/livez": {"get": unguarded("Whether the process answers")},
+        "/metrics": {"get": get("Counts, in Prometheus's format", "text/plain")},
+        "/": {"get": get("The web page", "text/html", 503)},
+        "/docs": {"get": get("This document as a page", "text/html")},
+        "/openapi.json": {"get": get("This document", "application/json", 503)},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
+        "paths": operations,
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        # A service on loopback needs none.
+        "security": [{"token": []}, {}],
+    }
+
+
+def docs_page() -> str:
+    """Return the page that shows the OpenAPI document."""
+    return _PAGE
+
+
+def docs_assets() -> Mapping[str, Asset]:
+    """Return the files of the page: Swagger UI, and the script that starts it."""
+    found = find_spec("bentoml")
+    roots = [Path(root) for root in (found.submodule_search_locations if found else None) or ()]
+    assets = {"start.js": Asset.of("start.js", _START)}
+    for root in roots:
+        assets |= read_assets(root / "_internal" / "server" / "static_content", SWAGGER)
+    return assets
+
+
+def _content(description: str, schema: Mapping[str, Any], media: str = "application/json") -> dict[str, Any]:
+    return {"description": description, "content": {media: {"schema": dict(schema)}}}

@@ -1,0 +1,186 @@
+"""The addresses of the service, and what each answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from serving.application import Application
+from serving.assets import Asset, read_assets
+from serving.body import read_body
+from serving.measures import CONTENT_TYPE, Measures
+from serving.openapi import docs_assets, docs_page, openapi_document
+from serving.problems import BODY, Refusal, refuse
+
+STATIC = Path(__file__).parent / "static"
+
+#: Batches that are worked on at once, beside the single patients, and that may wait; more are turned away so
+#: that memory stays bounded.
+BATCHES_AT_ONCE = 1
+BATCHES_WAITING = 8
+
+#: What readiness, which needs no token, tells of the model.
+_IDENTITY = ("name", "version", "spec_digest")
+
+#: Bytes up to which a body is read on the event loop; a patient with all fields and 20 regimens is 4 kB.
+SMALL_BODY = 8 * 1024
+
+_PRIVATE = {"cache-control": "no-store"}
+
+
+class Routes(Router):
+    """Our routes as one ASGI application.
+
+    Parameters
+    ----------
+    measures
+        Where answers are counted.
+    application
+        What answers; a worker sets it once its model is loaded, and every request reads it anew.
+    bench
+        Whether to answer `/constant`, which does nothing: what a request costs before any prediction.
+    """
+
+    def __init__(self, measures: Measures, application: Application | None = None, *, bench: bool = False) -> None:
+        self.measures = measures
+        self.application = application if application is not None else Application()
+        self.static = read_assets(STATIC)
+        self.docs = docs_assets()
+        self._batches = anyio.CapacityLimiter(BATCHES_AT_ONCE)
+        self._waiting = 0
+        table: list[tuple[str, str, Callable[..., Any]]] = [
+            ("POST", "/predict", self.predict),
+            ("POST", "/predict_batch", self.predict_batch),
+            ("GET", "/readyz", self.readiness),
+            ("GET", "/livez", self.liveness),
+            ("GET", "/", self.page),
+            ("GET", "/static/{name:path}", self.static_file),
+            ("GET", "/specification", self.specification),
+            ("GET", "/model", self.model),
+            ("GET", "/metrics", self.metrics),
+            ("GET", "/docs", self.docs_page),
+            ("GET", "/docs/{name:path}", self.docs_file),
+            ("GET", "/openapi.json", self.openapi),
+        ]
+        if bench:
+            table += [("GET", "/constant", self.constant), ("POST", "/constant", self.constant)]
+        routes = [Route(path, handler, methods=[method]) for method, path, handler in table]
+        super().__init__(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; an unknown address or method raises `HTTPException` for the gate to word."""
+        # Starlette raises, and does not write its own page, only within an application.
+        scope["app"] = self
+        await super().__call__(scope, receive, send)
+
+    async def predict(self, request: Request) -> Response:
+        """Answer one patient."""
+        ready = self.application.ready()
+        body = await request.body()
+
+        def work() -> Response:
+            answer = ready.scorer.answer(read_body(request.headers, body, ready.models.predict, ready.models))
+            self.measures.answered([answer])
+            return _json(answer, _PRIVATE)
+
+        # A thread costs more than a patient does; a large body is no single patient, only costly to refuse.
+        return work() if len(body) <= SMALL_BODY else await self._aside(work)
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Answer many patients, in a thread beside the single ones."""
+        ready = self.application.ready()
+        body = await request.body()
+
+        def work() -> Response:
+            answer = ready.scorer.answer_batch(read_body(request.headers, body, ready.models.batch, ready.models))
+            self.measures.answered(answer["predictions"])
+            return _json(answer, _PRIVATE)
+
+        return await self._aside(work)
+
+    async def _aside(self, work: Callable[[], Response]) -> Response:
+        if self._waiting >= BATCHES_AT_ONCE + BATCHES_WAITING:
+            message = "Too many batches are waiting. Send this one again in a few seconds."
+            raise refuse(503, BODY, "busy", message, {"retry-after": "5"})
+        self._waiting += 1
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._batches, abandon_on_cancel=True)
+        finally:
+            self._waiting -= 1
+
+    async def readiness(self, _: Request) -> Response:
+        """Say whether predictions are answered: 200, or 503 with the reasons."""
+        scorer = self.application.ready().scorer
+        known = {name: scorer.model_card[name] for name in _IDENTITY if name in scorer.model_card}
+        return _json({"status": "ready", "model": known}, _PRIVATE)
+
+    async def liveness(self, _: Request) -> Response:
+        """Say that the process answers at all."""
+        return _json({"status": "alive"}, _PRIVATE)
+
+    async def page(self, _: Request) -> Response:
+        """Answer the web page."""
+        self.application.ready()
+        return Response(self.application.page, headers={"cache-control": "no-cache"}, media_type="text/html")
+
+    async def static_file(self, request: Request) -> Response:
+        """Answer a file of the web page."""
+        return _asset(self.static, request)
+
+    async def specification(self, _: Request) -> Response:
+        """Answer the fields, outcomes, regimens and flags."""
+        scorer = self.application.ready().scorer
+        return _json(scorer.specification_document)
+
+    async def model(self, _: Request) -> Response:
+        """Answer what is known of the model: its version, data, and limits."""
+        scorer = self.application.ready().scorer
+        return _json(scorer.model_card)
+
+    async def metrics(self, _: Request) -> Response:
+        """Answer the counts of all workers."""
+        return Response(self.measures.exposition(), headers={**_PRIVATE, "content-type": CONTENT_TYPE})
+
+    async def docs_page(self, _: Request) -> Response:
+        """Answer the page that shows the OpenAPI document."""
+        return Response(docs_page(), media_type="text/html")
+
+    async def docs_file(self, request: Request) -> Response:
+        """Answer a file of the documentation page."""
+        return _asset(self.docs, request)
+
+    async def openapi(self, _: Request) -> Response:
+        """Answer the OpenAPI document, which needs the specification but no model."""
+        if self.application.models is None:
+            raise Refusal(503, self.application.refusals)
+        return _json(openapi_document(self.application))
+
+    async def constant(self, _: Request) -> Response:
+        """Answer nothing, at the cost of everything that surrounds an answer."""
+        return _json({})
+
+
+def _json(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    content = to_json(document)
+    if b"NaN" in content or b"Infinity" in content:
+        # Not JSON, unless within a text: this raises ValueError in the one case and writes it in the other.
+        content = json.dumps(document, allow_nan=False).encode()
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def _asset(assets: Mapping[str, Asset], request: Request) -> Response:
+    asset = assets.get(request.path_params["name"])
+    if asset is None:
+        raise HTTPException(404)
+    return asset.respond(request)
