@@ -19,16 +19,17 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-import typer
+import typer  # noqa: E402 - after the switches above
 
 if TYPE_CHECKING:
+    from validation.quarantine import CheckedRegistry
+
     from training.crossfit import Assessed
     from training.registry import Registry
-    from validation.quarantine import CheckedRegistry
 
 app = typer.Typer(
     name="resecta",
-    help="Conversion, complications and liver injury by regimen, for initially unresectable colorectal liver metastases.",
+    help="Conversion, complications and liver injury by regimen, in unresectable colorectal liver metastases.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -64,7 +65,8 @@ def simulate(
 ) -> None:
     """Invent a registry. It demonstrates and tests; it is not knowledge."""
     from features import load_specification
-    from training.simulator import simulate as invent, write_registry, write_truth
+    from training.simulator import simulate as invent
+    from training.simulator import write_registry, write_truth
 
     spec = load_specification()
     with _progress("Simulating", None):
@@ -157,7 +159,8 @@ def promote(
     import getpass
 
     from features import load_specification
-    from training.promotion import PromotionRefused, promote as decide
+    from training.promotion import PromotionRefused
+    from training.promotion import promote as decide
     from training.store import Store
 
     place = Store.from_environment() if store is None else Store(store.resolve())
@@ -224,8 +227,9 @@ def dictionary(
     out: Annotated[Path, typer.Option(help="Page to write.")] = Path("docs/data_dictionary.md"),
 ) -> None:
     """Write the data dictionary from the specification."""
-    from features import load_specification
     from features.dictionary import dictionary as render
+
+    from features import load_specification
 
     text = render(load_specification())
     if check:
@@ -246,7 +250,7 @@ def up() -> None:
     sys.exit(stack.main())
 
 
-class _progress:  # noqa: N801 - reads as a verb where it is used
+class _progress:
     """A progress bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, title: str, steps: int | None) -> None:
@@ -286,8 +290,9 @@ def _read(path: Path, columns: Path | None) -> Registry:
 def _check(
     registry: Registry, quarantine: Path | None, max_bad_share: float, docs: Path | None, json_path: Path | None
 ) -> CheckedRegistry:
-    from features import load_specification
     from validation.command import RegistryRejected, check_registry
+
+    from features import load_specification
 
     try:
         with _progress("Validating", None):
