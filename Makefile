@@ -52,7 +52,8 @@ $(UV) pip compile $(1).in $(2) $(UPGRADE) -q --python-version 3.11 --prerelease 
 endef
 
 bundle: $(BIN)/.run  ## the model as a folder, for an image or a Bento; MODEL= chooses it
-	rm -rf bundle
+	@rm -rf bundle
+	@test -f "$${RESECTA_STORE:-mlruns}/mlflow.db" || $(BIN)/resecta train --no-data
 	$(BIN)/resecta export --model $(MODEL) --out bundle
 
 bento: bundle  ## a Bento that answers: bentoml serve resecta:latest

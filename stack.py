@@ -87,9 +87,7 @@ class Settings:
             sites=number("RESECTA_SITES", cls.sites, 1, 1000),
         )
         if settings.port == settings.mlflow_port:
-            problems.append(
-                f"RESECTA_PORT and RESECTA_MLFLOW_PORT are both {settings.port}; they must differ."
-            )
+            problems.append(f"RESECTA_PORT and RESECTA_MLFLOW_PORT are both {settings.port}; they must differ.")
         problems += _port_problems("RESECTA_PORT", settings.host, settings.port)
         problems += _port_problems("RESECTA_MLFLOW_PORT", cls.host, settings.mlflow_port)
         if problems:
@@ -119,13 +117,8 @@ class Settings:
             # With job execution MLflow runs 11 processes instead of 3.
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
-        unless_set = {
-            # BentoML keeps the counts of a running service there; two that share it disturb each other.
-            "BENTOML_HOME": str(self.store / "bentoml"),
-            # Spinning OpenMP threads of the training would starve the service.
-            "GOMP_SPINCOUNT": "1000",
-        }
-        return unless_set | dict(environment) | mine
+        # Spinning OpenMP threads of the training would starve the service.
+        return {"GOMP_SPINCOUNT": "1000"} | dict(environment) | mine
 
 
 def _port_problems(variable: str, host: str, port: int) -> list[str]:
@@ -139,9 +132,7 @@ def _port_problems(variable: str, host: str, port: int) -> list[str]:
             probe.bind(address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return [
-                    f"Port {port} ({variable}) is in use. Choose another: make run {variable}={port + 10}"
-                ]
+                return [f"Port {port} ({variable}) is in use. Choose another: make run {variable}={port + 10}"]
             return [f"Nothing can listen on {host}:{port} ({variable}): {error.strerror}."]
     return []
 
@@ -163,9 +154,7 @@ def registered(store: Path) -> tuple[dict[str, int], frozenset[int]]:
     return {}, frozenset()
 
 
-def bring_up(
-    settings: Settings, processes: Processes, resecta: tuple[str, ...], mlflow: tuple[str, ...]
-) -> None:
+def bring_up(settings: Settings, processes: Processes, resecta: tuple[str, ...], mlflow: tuple[str, ...]) -> None:
     """Make what is missing and start what answers.
 
     The service starts as soon as there is a champion, and answers while the candidates are trained.
@@ -210,9 +199,7 @@ def bring_up(
             "--sites",
             str(settings.sites),
         ]
-        processes.step(
-            [*resecta, "simulate", *size, "--out", str(part), "--truth", str(store / "truth.parquet")]
-        )
+        processes.step([*resecta, "simulate", *size, "--out", str(part), "--truth", str(store / "truth.parquet")])
         part.replace(registry)
     _say(f"4/6 Registry: {_near(registry)}")
 
@@ -257,7 +244,7 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def up(resecta: tuple[str, ...] = RESECTA, mlflow: tuple[str, ...] = MLFLOW) -> int:
+def main(resecta: tuple[str, ...] = RESECTA, mlflow: tuple[str, ...] = MLFLOW) -> int:
     """Bring the stack up and keep it until Ctrl-C.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Switches that libraries read at import, set before any test imports them.
+"""What holds for every test: switches that libraries read at import, and what this machine lacks.
 
 Nothing else belongs here: fixtures live beside the tests that use them.
 """
@@ -31,8 +31,21 @@ os.environ.update(
     MPLCONFIGDIR=str(_STORE / "matplotlib"),
 )
 
+import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402  (after the switches)
 
 # Deadlines measure the neighbours on a shared machine; a fixed seed makes a failure repeatable.
 settings.register_profile("resecta", deadline=None, derandomize=True)
 settings.load_profile("resecta")
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the browser tests where there is no browser, and say how to get it."""
+    if CHROMIUM.exists():
+        return
+    reason = f"{CHROMIUM} is missing; Debian's package chromium has it"
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=reason))

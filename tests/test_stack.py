@@ -21,7 +21,7 @@ STUBS = str(ROOT / "tests" / "stub_commands.py")
 LAUNCH = f"""
 import sys, processes, stack
 processes.STOP_WITHIN = 0.5
-sys.exit(stack.up((sys.executable, {STUBS!r}, "resecta"), (sys.executable, {STUBS!r}, "mlflow")))
+sys.exit(stack.main((sys.executable, {STUBS!r}, "resecta"), (sys.executable, {STUBS!r}, "mlflow")))
 """
 
 
@@ -217,4 +217,4 @@ def test_the_example_patient_is_one_the_specification_knows():
 
     specification = features.load_specification()
     example = json.loads(stack.EXAMPLE.read_text())
-    assert set(example["patient"]) <= {field.name for field in specification.fields}
+    assert set(example["patient"]) <= set(specification.fields)
