@@ -79,7 +79,7 @@ def months_between(start: Column, end: Column) -> Column:
 
 
 def months_to_operation(start: Column, operation: Column, treatment: Column) -> Column:
-    """Months from cycle 1 to the liver operation; infinite when local treatment is recorded as none (its first code)."""
+    """Months from cycle 1 to the liver operation; infinite when none was given (its first code)."""
     return np.where(treatment == 0, np.inf, months_between(start, operation))
 
 

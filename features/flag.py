@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Self, get_args
 
 from pydantic import Field as Attribute
@@ -83,34 +84,58 @@ class FlagCatalogue(Frozen):
         """The notice raised on an occasion."""
         return next(n for n in self.notices if n.on == on)
 
+    @cached_property
+    def _shown(self) -> dict[tuple[str, Time], list[tuple[Condition, dict[Status, Flag]]]]:
+        shown: dict[tuple[str, Time], list[tuple[Condition, dict[Status, Flag]]]] = {}
+        for rule in self.rules:
+            for profile, severity in rule.severity.items():
+                flags: dict[Status, Flag] = {
+                    status: Flag(rule.code, severity, status, rule.text, rule.source) for status in get_args(Status)
+                }
+                shown.setdefault((profile, rule.predict_at), []).append((rule.when, flags))
+        return shown
+
     def evaluate(
         self,
-        facts: Facts,
+        shared: Facts,
+        cases: Sequence[Facts],
         profile: str,
         unknown_codes: Mapping[str, tuple[str, ...]],
+        memo: dict[int, tuple[int, int]] | None = None,
         predict_at: Time = Time.BASELINE,
-    ) -> list[Flag]:
-        """Flags of one patient under one regimen, most serious first.
+    ) -> list[list[Flag]]:
+        """Flags of one patient under each of several regimens, most serious first.
 
         Of several entries with one code only the most serious that applies is shown. A rule left open by missing
         input is shown as unknown, unless an entry of its code that is at least as serious applies.
+
+        Parameters
+        ----------
+        shared, cases, memo
+            Facts of the patient, facts of each regimen, and answers kept between patients; see
+            `Condition.evaluate_over`.
         """
-        present: dict[str, Flag] = {}
-        unknown: dict[str, Flag] = {}
-        for rule in self.rules:
-            if rule.predict_at is not predict_at:
-                continue
-            answer = rule.when.evaluate(facts, unknown_codes)
-            if answer is False:
-                continue
-            severity = rule.severity[profile]
-            status: Status = "present" if answer else "unknown"
-            flag = Flag(rule.code, severity, status, rule.text, rule.source)
-            shown = present if answer else unknown
-            held = shown.get(rule.code)
-            if held is None or SEVERITIES.index(severity) < SEVERITIES.index(held.severity):
-                shown[rule.code] = flag
-        settled = {code: SEVERITIES.index(f.severity) for code, f in present.items()}
-        still_open = (f for c, f in unknown.items() if SEVERITIES.index(f.severity) < settled.get(c, len(SEVERITIES)))
-        flags = [*present.values(), *still_open]
-        return sorted(flags, key=lambda f: (f.status == "unknown", SEVERITIES.index(f.severity)))
+        memo = {} if memo is None else memo
+        raised: list[list[Flag]] = [[] for _ in cases]
+        for when, flags in self._shown.get((profile, predict_at), ()):
+            true, false = when.evaluate_over(shared, cases, unknown_codes, memo)
+            for i in range(len(cases)):
+                bit = 1 << i
+                if true & bit:
+                    raised[i].append(flags["present"])
+                elif not false & bit:
+                    raised[i].append(flags["unknown"])
+        return [_most_serious(flags) for flags in raised]
+
+
+def _most_serious(flags: list[Flag]) -> list[Flag]:
+    # Present before unknown, then by severity: the first of a code is the one to show, and a later one only if
+    # it is more serious than what already stands.
+    ordered = sorted(flags, key=lambda f: (f.status == "unknown", SEVERITIES.index(f.severity)))
+    shown: dict[str, list[Flag]] = {}
+    for flag in ordered:
+        standing = shown.setdefault(flag.code, [])
+        if all(SEVERITIES.index(flag.severity) < SEVERITIES.index(other.severity) for other in standing):
+            standing.append(flag)
+    kept = {id(f) for standing in shown.values() for f in standing}
+    return [f for f in ordered if id(f) in kept]

@@ -8,7 +8,7 @@ three-valued (Kleene): True, False, or None for "unknown because an input is mis
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field as Attribute
@@ -96,16 +96,61 @@ class Condition(Frozen):
 
     def evaluate(self, facts: Facts, unknown_codes: Mapping[str, tuple[str, ...]] | None = None) -> bool | None:
         """Answer True, False, or None when a missing input leaves it open."""
-        known = unknown_codes or {}
-        if self.all is not None:
-            return _conjunction([c.evaluate(facts, known) for c in self.all])
-        if self.any is not None:
-            return _invert(_conjunction([_invert(c.evaluate(facts, known)) for c in self.any]))
+        true, false = self.evaluate_over(facts, (), unknown_codes or {}, {})
+        return True if true else False if false else None
+
+    def evaluate_over(
+        self,
+        shared: Facts,
+        cases: Sequence[Facts],
+        unknown_codes: Mapping[str, tuple[str, ...]],
+        memo: dict[int, tuple[int, int]],
+    ) -> tuple[int, int]:
+        """Answer for several cases at once, one bit a case.
+
+        Parameters
+        ----------
+        shared
+            Facts that hold in every case (the patient).
+        cases
+            Facts that differ between cases (the regimens); empty for a single case without any.
+        memo
+            Answers of atoms that read only `cases`; kept by the caller while the cases stay the same.
+
+        Returns
+        -------
+        (int, int)
+            Bits of the cases in which the condition is true, and in which it is false; neither when it is open.
+        """
+        everywhere = (1 << max(len(cases), 1)) - 1
         if self.not_ is not None:
-            return _invert(self.not_.evaluate(facts, known))
+            true, false = self.not_.evaluate_over(shared, cases, unknown_codes, memo)
+            return false, true
+        parts = self.all if self.all is not None else self.any
+        if parts is not None:
+            true, false = everywhere, 0
+            for part in parts:
+                yes, no = part.evaluate_over(shared, cases, unknown_codes, memo)
+                # A disjunction is the conjunction of the negations, negated.
+                true, false = (true & yes, false | no) if self.all is not None else (true & no, false | yes)
+                if false == everywhere:
+                    break
+            return (true, false) if self.all is not None else (false, true)
+        if cases and self.fact in cases[0]:
+            if id(self) not in memo:
+                answers = [self._atom(case, unknown_codes) for case in cases]
+                memo[id(self)] = (
+                    sum(1 << i for i, answer in enumerate(answers) if answer is True),
+                    sum(1 << i for i, answer in enumerate(answers) if answer is False),
+                )
+            return memo[id(self)]
+        answer = self._atom(shared, unknown_codes)
+        return (everywhere, 0) if answer else (0, 0) if answer is None else (0, everywhere)
+
+    def _atom(self, facts: Facts, unknown_codes: Mapping[str, tuple[str, ...]]) -> bool | None:
         assert self.fact is not None
         value = facts.get(self.fact)
-        missing = value is None or value in known.get(self.fact, ()) if not isinstance(value, list) else False
+        missing = value is None or (not isinstance(value, list) and value in unknown_codes.get(self.fact, ()))
         if self.unknown is not None:
             return missing is self.unknown
         # A code such as "not_tested" may be asked for by name; any other question about it stays open.
@@ -141,13 +186,3 @@ class Condition(Frozen):
 
 def _date(value: Any) -> dt.date:
     return dt.date.fromisoformat(value) if isinstance(value, str) else value
-
-
-def _conjunction(parts: list[bool | None]) -> bool | None:
-    if False in parts:
-        return False
-    return None if None in parts else True
-
-
-def _invert(value: bool | None) -> bool | None:
-    return None if value is None else not value

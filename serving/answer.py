@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from features import Patients, Regimen, Specification, Time
+from features import Field, Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
-from features.flag import Occasion
+from features.flag import Flag, Occasion
 from training.bundle import Bundle, Scores
+from training.bundle.case_mix import FieldMix
 
 _DIGITS = 4  # a hundredth of a percentage point: finer than any evidence, coarse enough to read
-_TRAINED = {
+_SUPPORT = {
     "none": "No comparable real patients stand behind this number; it rests on published evidence alone.",
     "limited": "Few real patients of the training registry had this regimen.",
     "good": "Real patients of the training registry had this regimen.",
 }
 _SIMULATED = "No real patients stand behind this number; simulated patients do not count as support."
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """Regimens asked for, with what does not depend on the patient."""
+
+    regimens: tuple[Regimen, ...]
+    described: tuple[dict[str, Any], ...]
+    facts: tuple[dict[str, Any], ...]
+    memo: dict[int, tuple[int, int]]
 
 
 class Scorer:
@@ -56,12 +68,12 @@ class Scorer:
             "outcomes": [m.model_dump() for m in manifest.outcomes],
         }
         self.specification_document = specification_document(spec)
-        self._all = spec.regimens.all()
+        self._all = tuple((*r.key, None) for r in spec.regimens.all())
         self._given = {o.name: {"given": o.given} if o.given else {} for o in spec.outcomes.outcomes}
-        self._assumed = {mix.field: mix for mix in bundle.prior.parameters.case_mix.fields}
-        # Serving asks for the same few regimens again and again.
-        self._regimen = lru_cache(maxsize=4096)(spec.regimens.regimen)
-        self._regimen_facts = lru_cache(maxsize=4096)(lambda b, a, c: regimen_facts(self._regimen(b, a, c)))
+        mixes = [m for m in bundle.prior.parameters.case_mix.fields if spec.fields[m.field].asked]
+        self._assumed = [(m, {"field": m.field, **_in_words(spec.fields[m.field], m)}) for m in mixes]
+        # Tumour boards ask for the same few regimens again and again.
+        self._planned = lru_cache(maxsize=512)(self._plan)
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one patient.
@@ -71,112 +83,89 @@ class Scorer:
         request
             A validated request as plain data: ``patient``, optional ``regimens``, ``profile``.
         """
-        patients = [_known(request["patient"])]
-        return self._answers(patients, request.get("regimens"), request["profile"])[0]
+        return self._answers([request["patient"]], request.get("regimens"), request["profile"])[0]
 
     def answer_batch(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer several patients, in order."""
-        patients = [_known(p) for p in request["patients"]]
-        return {"predictions": self._answers(patients, request.get("regimens"), request["profile"])}
+        return {"predictions": self._answers(request["patients"], request.get("regimens"), request["profile"])}
 
     def _answers(
-        self, records: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]] | None, profile: str
+        self, patients: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]] | None, profile: str
     ) -> list[dict[str, Any]]:
-        regimens = (
-            list(self._all)
-            if not asked
-            else [self._regimen(r["backbone"], r["biologic"], r.get("planned_cycles")) for r in asked]
-        )
-        patients = Patients.from_records(self.spec, records)
-        scores = self.bundle.score(patients, regimens)
-        rounded = _rounded(scores)
-        return [
-            {
-                "prediction_id": str(uuid.uuid4()),
-                "model": self.model,
-                "warnings": self._warnings(record, assumed),
-                "assumed": assumed,
-                "regimens": self._regimens(i, record, regimens, rounded, profile),
-            }
-            for i, record in enumerate(records)
-            for assumed in [self._assumptions(record, patients.take(np.array([i])))]
-        ]
+        records = [{name: value for name, value in p.items() if value is not None} for p in patients]
+        keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in asked) if asked else self._all
+        planned = self._planned(keys)
+        scores = self.bundle.score(Patients.from_records(self.spec, records), planned.regimens)
+        numbers = _plain(scores)
+        return [self._one(i, record, planned, numbers, profile) for i, record in enumerate(records)]
 
-    def _regimens(
-        self,
-        row: int,
-        record: Mapping[str, Any],
-        regimens: Sequence[Regimen],
-        rounded: Mapping[str, Any],
-        profile: str,
-    ) -> list[dict[str, Any]]:
-        about_patient = patient_facts(self.spec, record, Time.BASELINE)
-        answers = []
-        for j, regimen in enumerate(regimens):
-            facts = {
-                **about_patient,
-                **self._regimen_facts(regimen.backbone, regimen.biologic, regimen.planned_cycles),
-            }
-            flags = self.spec.flags.evaluate(facts, profile, self.spec.unknown_codes)
-            answers.append(
+    def _one(
+        self, row: int, record: Mapping[str, Any], planned: _Planned, numbers: Mapping[str, Any], profile: str
+    ) -> dict[str, Any]:
+        about = patient_facts(self.spec, record)
+        flags = self.spec.flags.evaluate(about, planned.facts, profile, self.spec.unknown_codes, planned.memo)
+        assumed = self._assumptions(about)
+        return {
+            "prediction_id": str(uuid.uuid4()),
+            "model": self.model,
+            "warnings": self._warnings(record, bool(assumed)),
+            "assumed": assumed,
+            "regimens": [
                 {
-                    "backbone": regimen.backbone,
-                    "biologic": regimen.biologic,
-                    "planned_cycles": regimen.planned_cycles,
-                    "planned_weeks": regimen.planned_weeks,
-                    "label": regimen.label,
+                    **described,
                     "outcomes": {
                         name: {
-                            "probability": rounded["probability"][name][row][j],
-                            "low": rounded["low"][name][row][j],
-                            "high": rounded["high"][name][row][j],
+                            "probability": numbers["probability"][name][row][j],
+                            "low": numbers["low"][name][row][j],
+                            "high": numbers["high"][name][row][j],
                             **given,
                         }
                         for name, given in self._given.items()
                     },
-                    "states": {name: column[row][j] for name, column in rounded["states"].items()},
-                    "support": self._support(regimen),
-                    "flags": [
-                        {
-                            "code": f.code,
-                            "severity": f.severity,
-                            "status": f.status,
-                            "text": f.text,
-                            "source": f.source,
-                        }
-                        for f in flags
-                    ],
+                    "states": {name: column[row][j] for name, column in numbers["states"].items()},
+                    "flags": [_flag(f) for f in flags[j]],
                 }
-            )
-        return answers
+                for j, described in enumerate(planned.described)
+            ],
+        }
+
+    def _plan(self, keys: tuple[tuple[str, str, int | None], ...]) -> _Planned:
+        regimens = tuple(self.spec.regimens.regimen(*key) for key in keys)
+        described = tuple(
+            {
+                "backbone": r.backbone,
+                "biologic": r.biologic,
+                "planned_cycles": r.planned_cycles,
+                "planned_weeks": r.planned_weeks,
+                "label": r.label,
+                "support": self._support(r),
+            }
+            for r in regimens
+        )
+        return _Planned(regimens, described, tuple(regimen_facts(r) for r in regimens), {})
 
     def _support(self, regimen: Regimen) -> dict[str, Any]:
         level = self.bundle.support.level(regimen)
-        text = _SIMULATED if self.bundle.manifest.simulated else _TRAINED[level]
+        text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level]
         return {"level": level, "effective_patients": self.bundle.support.patients(regimen), "text": text}
 
-    def _assumptions(self, record: Mapping[str, Any], patient: Patients) -> list[dict[str, str]]:
-        assumed = []
-        for name, mix in self._assumed.items():
-            field = self.spec.fields[name]
-            if patient.known(name)[0] or (mix.unless_known and patient.known(mix.unless_known)[0]):
-                continue
-            if field.asked:
-                assumed.append({"field": name, "label": field.label, "assumed": mix.describe(field)})
-        return assumed
+    def _assumptions(self, about: Mapping[str, Any]) -> list[dict[str, str]]:
+        def known(name: str) -> bool:
+            return about.get(name) is not None and about[name] not in self.spec.unknown_codes.get(name, ())
 
-    def _warnings(self, record: Mapping[str, Any], assumed: Sequence[object]) -> list[dict[str, Any]]:
+        return [
+            words
+            for mix, words in self._assumed
+            if not (known(mix.field) or (mix.unless_known is not None and known(mix.unless_known)))
+        ]
+
+    def _warnings(self, record: Mapping[str, Any], assumed: bool) -> list[dict[str, Any]]:
         warnings: list[dict[str, Any]] = []
 
         def raise_notice(on: Occasion, field: str | None = None, text: str | None = None) -> None:
             notice = self.spec.flags.notice(on)
             warnings.append(
-                {
-                    "code": notice.code,
-                    "severity": notice.severity,
-                    "field": field,
-                    "text": text or notice.text,
-                }
+                {"code": notice.code, "severity": notice.severity, "field": field, "text": text or notice.text}
             )
 
         if self.bundle.manifest.simulated:
@@ -192,19 +181,24 @@ class Scorer:
         return warnings
 
 
-def _known(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if value is not None}
+@lru_cache(maxsize=1024)
+def _flag(flag: Flag) -> dict[str, str]:
+    return asdict(flag)
 
 
-def _rounded(scores: Scores) -> dict[str, Any]:
+def _in_words(field: Field, mix: FieldMix) -> dict[str, str]:
+    return {"label": field.label, "assumed": mix.describe(field)}
+
+
+def _plain(scores: Scores) -> dict[str, Any]:
     parts = {"probability": scores.probability, "low": scores.low, "high": scores.high}
-    rounded: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         part: {name: np.round(values, _DIGITS).tolist() for name, values in by_name.items()}
         for part, by_name in parts.items()
     }
-    # The states are left unrounded, so that they sum to 1 exactly as far as floating point goes.
-    rounded["states"] = {name: values.tolist() for name, values in scores.states.items()}
-    return rounded
+    # The states are left unrounded, so that they sum to 1 as far as floating point goes.
+    numbers["states"] = {name: values.tolist() for name, values in scores.states.items()}
+    return numbers
 
 
 def specification_document(spec: Specification) -> dict[str, Any]:

@@ -9,8 +9,9 @@ SPEC = load_specification()
 
 
 def flags(profile="eu", backbone="folfox", biologic="none", cycles=None, **record):
-    facts = patient_facts(SPEC, record) | regimen_facts(SPEC.regimens.regimen(backbone, biologic, cycles))
-    return {(f.code, f.status): f.severity for f in SPEC.flags.evaluate(facts, profile, SPEC.unknown_codes)}
+    planned = [regimen_facts(SPEC.regimens.regimen(backbone, biologic, cycles))]
+    raised = SPEC.flags.evaluate(patient_facts(SPEC, record), planned, profile, SPEC.unknown_codes)[0]
+    return {(f.code, f.status): f.severity for f in raised}
 
 
 def test_anti_egfr_in_ras_mutant_disease_is_contraindicated():
@@ -50,3 +51,12 @@ def test_the_triplet_warns_by_age_and_fitness_as_in_the_tribe_trial(age, ecog, r
 
 def test_every_text_fits_a_card_summary():
     assert all(len(r.text) <= 140 for r in SPEC.flags.rules)
+
+
+def test_many_regimens_at_once_raise_the_same_flags_as_each_alone():
+    patient = patient_facts(SPEC, {"age_years": 77, "ras_status": "mutant", "platelets_10e9_l": 120.0})
+    planned = [regimen_facts(r) for r in SPEC.regimens.all()]
+    together = SPEC.flags.evaluate(patient, planned, "uk", SPEC.unknown_codes)
+    alone = [SPEC.flags.evaluate(patient, [one], "uk", SPEC.unknown_codes)[0] for one in planned]
+    assert together == alone
+    assert len({tuple(f) for f in together}) > 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ class Bundle:
         self.support = support or Support()
         self.engine = Engine(spec, prior, manifest.outcomes, learned or {})
 
-    def score(self, patients: Patients, regimens: list[Regimen], intervals: bool = True) -> Scores:
+    def score(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> Scores:
         """Score patients under regimens; see `Engine.score`."""
         return self.engine.score(patients, regimens, intervals)
 

@@ -1,0 +1,95 @@
+"""Where the model comes from, and what is said when it is not there."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from serving.source import Source, SourceRefused, find_bundle
+
+MODEL_CODE = """
+import mlflow
+
+class Nothing(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input):
+        return model_input
+
+mlflow.models.set_model(Nothing())
+"""
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path):
+    assert find_bundle(str(tmp_path), Path("nowhere")) == Source(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        ("no/such/folder", "no_model"),
+        ("models:/resecta@champion", "no_registry"),
+        ("models:/resecta", "bad_model_address"),
+        ("models:/resecta/champion", "bad_model_address"),
+        ("models:/a/b@c", "bad_model_address"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path, model, code):
+    with pytest.raises(SourceRefused) as refused:
+        find_bundle(model, tmp_path)
+    assert refused.value.code == code
+    assert str(tmp_path) not in refused.value.reason
+    assert not list(tmp_path.iterdir()), "asking for a model must not make a registry"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    """A registry of two versions, the first with the alias champion, the second without a bundle."""
+    store = tmp_path_factory.mktemp("store")
+    code, bundle = store / "model_code.py", store / "made" / "bundle"
+    code.write_text(MODEL_CODE)
+    bundle.mkdir(parents=True)
+    (bundle / "manifest.json").write_text(json.dumps({"made": "here"}))
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    address = f"sqlite:///{store / 'mlflow.db'}"
+    mlflow.set_tracking_uri(address)
+    mlflow.set_registry_uri(address)
+    try:
+        mlflow.create_experiment("made", (store / "artifacts").as_uri())
+        mlflow.set_experiment("made")
+        for artifacts in ({"bundle": str(bundle)}, {"other": str(code)}):
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(code),
+                artifacts=artifacts,
+                pip_requirements=[],
+                registered_model_name="resecta",
+            )
+        mlflow.MlflowClient().set_registered_model_alias("resecta", "champion", "1")
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+    return store
+
+
+@pytest.mark.parametrize("model", ["models:/resecta@champion", "models:/resecta/1"])
+def test_a_registered_bundle_is_found_by_alias_and_by_version(store, model):
+    source = find_bundle(model, store)
+    assert source.version == "1"
+    assert json.loads((source.folder / "manifest.json").read_text()) == {"made": "here"}
+
+
+def test_a_registered_bundle_is_read_where_it_is(store):
+    assert find_bundle("models:/resecta/1", store).folder.is_relative_to(store / "artifacts")
+
+
+@pytest.mark.parametrize("model", ["models:/resecta@nobody", "models:/resecta/9", "models:/other@champion"])
+def test_an_alias_or_version_that_is_not_registered_is_refused(store, model):
+    with pytest.raises(SourceRefused, match="The registry has no") as refused:
+        find_bundle(model, store)
+    assert refused.value.code == "no_model"
+
+
+def test_a_registered_model_without_a_bundle_is_refused(store):
+    with pytest.raises(SourceRefused) as refused:
+        find_bundle("models:/resecta/2", store)
+    assert refused.value.code == "no_bundle"
