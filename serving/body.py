@@ -50,22 +50,38 @@ def _check_type(headers: Mapping[str, str]) -> None:
         raise refuse(415, "content-encoding", "encoded", "Send the body as it is, not compressed.")
 
 
+class _Repeated(ValueError):
+    """An object holds a name twice."""
+
+
+def _once(items: list[tuple[str, Any]]) -> None:
+    if len(dict(items)) < len(items):
+        raise _Repeated
+
+
+# Numbers stay text: they are judged already, and Python refuses an integer of 5,000 digits.
+_TEXT: dict[str, Any] = {"parse_int": str, "parse_float": str}
+# Made once: the decoder of a hook costs as much to make as a small body to read.
+_ONCE = json.JSONDecoder(object_pairs_hook=_once, **_TEXT)
+
+
 def _repeated(body: bytes) -> tuple[Problem, ...]:
     """Return the names that an object of the body holds twice, of which a parser would keep the last unasked.
 
     pydantic has read the body before, so it is JSON and not nested too deeply for this.
     """
-    found: dict[str, None] = {}
+    text = body.decode()
+    try:
+        _ONCE.decode(text)
+    except _Repeated:
+        found: dict[str, None] = {}
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        read = dict(items)
-        if len(read) < len(items):
+        def note(items: list[tuple[str, Any]]) -> None:
             times = Counter(name for name, _ in items)
             found.update((name, None) for name in times if times[name] > 1)
-        return read
 
-    # Numbers stay text: they are judged already, and Python refuses an integer of 5,000 digits.
-    json.loads(body, object_pairs_hook=pairs, parse_int=str, parse_float=str)
-    message = "Stands twice in one object; send it once."
-    names = list(found)[:MOST_PROBLEMS]
-    return tuple(Problem(name[:LONGEST_NAME], "repeated_field", message) for name in names)
+        json.loads(text, object_pairs_hook=note, **_TEXT)
+        message = "Stands twice in one object; send it once."
+        names = list(found)[:MOST_PROBLEMS]
+        return tuple(Problem(name[:LONGEST_NAME], "repeated_field", message) for name in names)
+    return ()

@@ -74,7 +74,8 @@ class Routes(Router):
             ("GET", "/openapi.json", self.openapi),
         ]
         if bench:
-            table += [("GET", "/constant", self.constant), ("POST", "/constant", self.constant)]
+            # First, as the comparison must not gain from a longer search for the address.
+            table.insert(0, ("POST", "/constant", self.constant))
         routes = [Route(path, handler, methods=[method]) for method, path, handler in table]
         super().__init__(routes, redirect_slashes=False)
 

@@ -102,9 +102,10 @@ def _registered(model: str, named: re.Match[str], store: Path) -> Source:
         ) from None
     exact = f"models:/{named['name']}/{found.version}"
     try:
-        # By the registry and not by the stored path, which is that of the machine that trained. Artifacts on
-        # this disk are read where they are, not copied.
-        folder = Path(download_artifacts(artifact_uri=exact, tracking_uri=address, registry_uri=address)) / BUNDLE
+        # By the address of its files and not by `exact`, for which MLflow takes the registry from a setting of
+        # the whole process and writes into the store. Files on this disk are read where they are.
+        address = client.get_model_version_download_uri(named["name"], str(found.version))
+        folder = Path(download_artifacts(artifact_uri=address)) / BUNDLE
     except (MlflowException, OSError):
         raise SourceRefused(f"The files of {exact} cannot be read from the store.", "no_artifacts") from None
     if not folder.is_dir():

@@ -78,8 +78,12 @@ def test_a_registered_bundle_is_found_by_alias_and_by_version(store, model):
     assert json.loads((source.folder / "manifest.json").read_text()) == {"made": "here"}
 
 
-def test_a_registered_bundle_is_read_where_it_is(store):
+def test_a_registered_bundle_is_read_where_it_is_and_nothing_is_written(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (store / "artifacts").rglob("*")}
     assert find_bundle("models:/resecta/1", store).folder.is_relative_to(store / "artifacts")
+    assert not list(tmp_path.iterdir())
+    assert {path: path.stat().st_mtime_ns for path in (store / "artifacts").rglob("*")} == before
 
 
 @pytest.mark.parametrize("model", ["models:/resecta@nobody", "models:/resecta/9", "models:/other@champion"])

@@ -1,0 +1,1 @@
+"""Measurements; each module runs by itself and `make bench` runs them all."""
