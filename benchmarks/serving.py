@@ -32,7 +32,7 @@ from serving.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 SERVE = (
     "import os, sys; from serving.launch import serve; from serving.settings import Settings; "
-    "sys.exit(serve(Settings.read(os.environ)))"
+    "sys.exit(serve(Settings.from_environment(os.environ)))"
 )
 BARE_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -197,7 +197,7 @@ def main() -> int:
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 8])
     chosen = arguments.parse_args()
 
-    settings = Settings.read(os.environ)
+    settings = Settings.from_environment(os.environ)
     port, bare_port = free_port(), free_port()
     example = json.loads((ROOT / "examples" / "patient.json").read_text())
     everything = {key: value for key, value in example.items() if key != "regimens"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
 
-from serving.settings import Settings
+from serving.settings import Settings, SettingsRefused
 
 #: What BentoML and the libraries read at import or at the start of a worker; an operator's own value stays.
 SWITCHES = {
@@ -33,7 +35,13 @@ def serve(settings: Settings) -> int:
     -------
     int
         Exit status.
+
+    Raises
+    ------
+    SettingsRefused
+        When nothing can listen on the address, as when another service does.
     """
+    _try_address(settings)
     if "bentoml" in sys.modules:
         raise RuntimeError("BentoML was imported before its switches were set; import it in serving alone.")
     with tempfile.TemporaryDirectory(prefix="resecta-") as home:
@@ -51,3 +59,17 @@ def serve(settings: Settings) -> int:
         arguments += ["--host", settings.host, "--port", str(settings.port)]
         arguments += ["--timeout-graceful-shutdown", str(STOP_WITHIN)]
         return cli.main(arguments, standalone_mode=False) or 0
+
+
+def _try_address(settings: Settings) -> None:
+    """Bind the address for a moment: the server's own failure would be a trace of ten calls."""
+    version = ipaddress.ip_address(settings.host).version
+    with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsRefused(
+                f"Nothing can listen on {settings.host} port {settings.port}: {error.strerror}. "
+                "Set RESECTA_HOST or RESECTA_PORT to another."
+            ) from None

@@ -21,7 +21,7 @@ from serving.measures import Measures
 from serving.routes import Routes
 from serving.settings import Settings
 
-settings = Settings.read(os.environ)
+settings = Settings.from_environment(os.environ)
 measures = Measures()
 routes = Routes(measures, bench=settings.bench)
 

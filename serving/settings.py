@@ -44,7 +44,7 @@ class Settings:
     bench: bool = False
 
     @classmethod
-    def read(
+    def from_environment(
         cls,
         environment: Mapping[str, str],
         *,

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-long-random-text"
 LAUNCH = "import os, sys; from serving.launch import serve; from serving.settings import Settings; "
-LAUNCH += "sys.exit(serve(Settings.read(os.environ)))"
+LAUNCH += "sys.exit(serve(Settings.from_environment(os.environ)))"
 SERVE = (sys.executable, "-c", LAUNCH)
 BENTOML_SERVE = (sys.executable, "-m", "bentoml", "serve", "serving.service:Resecta")
 
@@ -192,3 +192,11 @@ def test_it_does_not_start_beyond_loopback_without_a_token(command):
     ended = refused_start(command, RESECTA_HOST="0.0.0.0")
     assert ended.returncode != 0
     assert "RESECTA_TOKEN is not set" in ended.stdout + ended.stderr
+
+
+def test_a_port_that_is_taken_is_named(exposed):
+    port = str(exposed.client.base_url.port)
+    ended = refused_start(SERVE, RESECTA_PORT=port)
+    assert ended.returncode != 0
+    assert f"port {port}" in ended.stderr
+    assert "RESECTA_PORT" in ended.stderr

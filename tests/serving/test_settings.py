@@ -10,7 +10,7 @@ TOKEN = {"RESECTA_TOKEN": "a-long-random-text"}
 
 
 def test_without_variables_the_service_listens_on_this_machine_alone():
-    settings = Settings.read({})
+    settings = Settings.from_environment({})
     assert (settings.host, settings.port, settings.token) == ("127.0.0.1", 3000, None)
     assert settings.model == "models:/resecta@champion"
     assert settings.store == Path.cwd() / "mlruns"
@@ -19,23 +19,23 @@ def test_without_variables_the_service_listens_on_this_machine_alone():
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "::ffff:10.0.0.1"])
 def test_a_host_beyond_loopback_needs_a_token(host):
     with pytest.raises(SettingsRefused, match="RESECTA_TOKEN is not set"):
-        Settings.read({"RESECTA_HOST": host})
-    assert Settings.read({"RESECTA_HOST": host, **TOKEN}).host == host
+        Settings.from_environment({"RESECTA_HOST": host})
+    assert Settings.from_environment({"RESECTA_HOST": host, **TOKEN}).host == host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost", "::ffff:127.0.0.1", ""])
 def test_loopback_needs_none(host):
-    assert is_loopback(Settings.read({"RESECTA_HOST": host}).host)
+    assert is_loopback(Settings.from_environment({"RESECTA_HOST": host}).host)
 
 
 def test_a_token_of_spaces_is_no_token():
     with pytest.raises(SettingsRefused, match="RESECTA_TOKEN is not set"):
-        Settings.read({"RESECTA_HOST": "0.0.0.0", "RESECTA_TOKEN": "   "})
+        Settings.from_environment({"RESECTA_HOST": "0.0.0.0", "RESECTA_TOKEN": "   "})
 
 
 def test_every_wrong_variable_is_named_at_once():
     with pytest.raises(SettingsRefused) as refused:
-        Settings.read(
+        Settings.from_environment(
             {
                 "RESECTA_HOST": "hospital.example",
                 "RESECTA_PORT": "http",
@@ -48,14 +48,18 @@ def test_every_wrong_variable_is_named_at_once():
 
 
 def test_an_argument_goes_before_its_variable():
-    settings = Settings.read({"RESECTA_PORT": "4000", "RESECTA_MODEL": "elsewhere"}, port=5000, model="bundle")
+    settings = Settings.from_environment(
+        {"RESECTA_PORT": "4000", "RESECTA_MODEL": "elsewhere"}, port=5000, model="bundle"
+    )
     assert (settings.port, settings.model) == (5000, "bundle")
 
 
 def test_the_token_does_not_show_where_settings_are_printed():
-    assert TOKEN["RESECTA_TOKEN"] not in repr(Settings.read(TOKEN))
+    assert TOKEN["RESECTA_TOKEN"] not in repr(Settings.from_environment(TOKEN))
 
 
 def test_a_worker_reads_the_same_settings_from_the_environment_it_is_given():
-    settings = Settings.read({**TOKEN, "RESECTA_HOST": "0.0.0.0", "RESECTA_WORKERS": "2", "RESECTA_BENCH": "1"})
-    assert Settings.read(settings.environment()) == settings
+    settings = Settings.from_environment(
+        {**TOKEN, "RESECTA_HOST": "0.0.0.0", "RESECTA_WORKERS": "2", "RESECTA_BENCH": "1"}
+    )
+    assert Settings.from_environment(settings.environment()) == settings
