@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from training.bundle.manifest import Learner
-from training.encoded import Encoded, enough
+from training.encoded import MIN_EVENTS, Encoded, enough
 from training.learners import Fit, fit_candidate
 from training.recalibration import calibrate
 from validation.calibration import calibration_intercept, calibration_slope, observed_to_expected
@@ -80,16 +80,22 @@ def assess(
     calibration: dict[str, tuple[float, float]] = {}
     reasons: dict[str, str] = {}
     for outcome in encoded.spec.outcomes.names:
-        reason = "answered by the evidence prior" if learner == "evidence" else enough(encoded, outcome)
+        reason = (
+            "answered by the evidence prior" if learner == "evidence" else enough(encoded, outcome, _needed(learner))
+        )
         if reason is not None:
             reasons[outcome] = reason
             conditional[outcome] = expit(encoded.prior[:, encoded.column(outcome)])
         else:
             raw = _held_out(learner, encoded, outcome, fold)
+            # An update of the evidence is calibrated by construction; only the freely learned need a line.
             with_slope = learner in ("logistic", "xgboost")
             rows, y = encoded.eligible(outcome), encoded.outcomes[outcome]
-            conditional[outcome] = expit(_calibrated_across(raw, y, rows, fold, with_slope))
-            calibration[outcome] = calibrate(y[rows], raw[rows], with_slope)
+            if with_slope:
+                conditional[outcome] = expit(_calibrated_across(raw, y, rows, fold))
+                calibration[outcome] = calibrate(y[rows], raw[rows])
+            else:
+                conditional[outcome] = expit(raw)
             fits[outcome] = fit_candidate(learner, encoded, outcome, rows)
         tick(outcome)
     products = encoded.spec.outcomes.product(dict(conditional))
@@ -98,26 +104,29 @@ def assess(
     return Assessed(learner, reported, fits, calibration, reasons, metrics)
 
 
+def _needed(learner: Learner) -> int:
+    # An update moves the evidence only as far as the events allow, so it needs just enough to have a direction.
+    return 1 if learner == "xgboost_prior" else MIN_EVENTS
+
+
 def _held_out(learner: Learner, encoded: Encoded, outcome: str, fold: NDArray[np.int64]) -> Array:
     prior = encoded.prior[:, encoded.column(outcome)]
     predicted = prior.copy()
     for k in np.unique(fold):
         rows = encoded.eligible(outcome) & (fold != k)
         y = encoded.outcomes[outcome][rows]
-        if min(y.sum(), len(y) - y.sum()) >= _FOLD_EVENTS:
+        if min(y.sum(), len(y) - y.sum()) >= min(_FOLD_EVENTS, _needed(learner)):
             fit = fit_candidate(learner, encoded, outcome, rows)
             predicted[fold == k] = fit.log_odds(encoded)[fold == k]
     return predicted
 
 
-def _calibrated_across(
-    raw: Array, y: Array, rows: NDArray[np.bool_], fold: NDArray[np.int64], with_slope: bool
-) -> Array:
+def _calibrated_across(raw: Array, y: Array, rows: NDArray[np.bool_], fold: NDArray[np.int64]) -> Array:
     # Calibrating a fold with its own outcomes would flatter every metric.
     calibrated = raw.copy()
     for k in np.unique(fold):
         others = rows & (fold != k)
-        intercept, slope = calibrate(y[others], raw[others], with_slope)
+        intercept, slope = calibrate(y[others], raw[others])
         calibrated[fold == k] = intercept + slope * raw[fold == k]
     return calibrated
 

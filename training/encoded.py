@@ -25,9 +25,12 @@ class Encoded:
         Patient factors, shape (n, p), in the order of ``factors``; NaN where not known.
     patient_part, regimen_part
         The two factors of each term that involves the regimen, shape (n, t), in the order of ``terms``.
-    prior, prognostic_prior
-        The evidence's log-odds of each outcome given its parent, shape (n, o): under the received regimen, and
-        under the reference regimen (free of regimen contrasts).
+    evidence
+        The evidence prior.
+    effects
+        Value of each of the prior's terms, averaged over what is not known, shape (n, e).
+    prior
+        The evidence's log-odds of each outcome given its parent under the received regimen, shape (n, o).
     outcomes
         1, 0 or NaN by outcome, each of shape (n,).
     """
@@ -38,8 +41,9 @@ class Encoded:
     prognosis: Array
     patient_part: Array
     regimen_part: Array
+    evidence: Prior
+    effects: Array
     prior: Array
-    prognostic_prior: Array
     outcomes: dict[str, Array]
 
     @property
@@ -73,7 +77,6 @@ def encode(cohort: Cohort, prior: Prior, spec: Specification) -> Encoded:
     """Encode a cohort for training."""
     terms = tuple(t for t, (_, regimen) in spec.encoding.terms.items() if regimen is not None and t != INTERCEPT)
     left, right = spec.encoding.term_factors(cohort.patients, cohort.regimens, terms)
-    received, prognostic = prior.received(cohort.patients, cohort.regimens)
     factors = spec.encoding.learned
     return Encoded(
         spec=spec,
@@ -82,19 +85,20 @@ def encode(cohort: Cohort, prior: Prior, spec: Specification) -> Encoded:
         prognosis=spec.encoding.patient_matrix(cohort.patients, factors),
         patient_part=left,
         regimen_part=right,
-        prior=received,
-        prognostic_prior=prognostic,
+        evidence=prior,
+        effects=prior.expected_terms(cohort.patients, cohort.regimens),
+        prior=prior.received(cohort.patients, cohort.regimens),
         outcomes=dict(cohort.outcomes),
     )
 
 
-def enough(encoded: Encoded, outcome: str) -> str | None:
-    """Why an outcome cannot be learned from a cohort, or None when it can."""
+def enough(encoded: Encoded, outcome: str, needed: int) -> str | None:
+    """Why an outcome cannot be learned from a cohort, or None when it has the events and non-events needed."""
     rows = encoded.eligible(outcome)
     y = encoded.outcomes[outcome][rows]
     if not len(y):
         return "not recorded in this registry"
     fewest = int(min(y.sum(), len(y) - y.sum()))
-    if fewest < MIN_EVENTS:
-        return f"only {fewest} events or non-events among {len(y)} patients; {MIN_EVENTS} are needed"
+    if fewest < needed:
+        return f"only {fewest} events or non-events among {len(y)} patients; {needed} are needed"
     return None

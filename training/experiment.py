@@ -110,10 +110,10 @@ def _metrics(assessed: Assessed) -> dict[str, float]:
 
 def _dataset(trained_on: TrainedOn) -> Any:
     # The digest names the data; no patient's values are logged.
-    import mlflow.data
     import pandas as pd
+    from mlflow.data.pandas_dataset import from_pandas
 
     described = pd.DataFrame([trained_on.model_dump()])
-    return mlflow.data.from_pandas(
+    return from_pandas(
         described, name=f"{trained_on.kind}-{trained_on.patients}", digest=trained_on.data_digest[:32]
     )

@@ -16,8 +16,18 @@ import numpy as np
 
 from features import Specification
 from training import experiment
-from training.bundle import Manifest, OutcomeModel, Prior, RegimenCount, Support, TrainedOn, save_bundle
+from training.bundle import (
+    Manifest,
+    OutcomeModel,
+    Prior,
+    PriorParameters,
+    RegimenCount,
+    Support,
+    TrainedOn,
+    save_bundle,
+)
 from training.bundle.manifest import Learner
+from training.bundle.prior import OutcomePrior
 from training.crossfit import Assessed, assess
 from training.encoded import Encoded, encode
 from training.learners import CANDIDATES
@@ -78,7 +88,7 @@ def train_from_evidence(spec: Specification, prior: Prior, store: Store) -> Outc
         tuple(OutcomeModel(outcome=n, learner="evidence", reason="no registry") for n in spec.outcomes.names),
     )
     with experiment.job(store, "evidence", spec, manifest.trained_on) as run_id:
-        number = _register(store, spec, prior, manifest, Support(), {}, _describe_evidence(spec))
+        number = _register(store, spec, prior.parameters, manifest, Support(), {}, _describe_evidence(spec))
     client = store.open()
     held = alias_version(store, CHAMPION)
     replaceable = held is None or registered_manifest(store, held).trained_on.kind == "evidence"
@@ -137,7 +147,7 @@ def train_from_registry(
         number = _register(
             store,
             spec,
-            prior,
+            _updated(prior, winner, source.simulated),
             manifest,
             _support(cohort, source),
             written,
@@ -162,7 +172,6 @@ def _outcome_models(winner: Assessed, encoded: Encoded) -> tuple[OutcomeModel, .
                 outcome=name,
                 learner=winner.learner if fit is not None else "evidence",
                 file=fit.file if fit is not None else None,
-                recalibration=fit.recalibration if fit is not None else (0.0, 1.0),
                 calibration=winner.calibration.get(name, (0.0, 1.0)),
                 patients=len(y),
                 events=int(y.sum()),
@@ -170,6 +179,26 @@ def _outcome_models(winner: Assessed, encoded: Encoded) -> tuple[OutcomeModel, .
             )
         )
     return tuple(models)
+
+
+def _updated(prior: Prior, winner: Assessed, simulated: bool) -> PriorParameters:
+    # Invented patients may move the numbers that are shown as simulated, but never narrow an interval.
+    def moved(part: OutcomePrior) -> OutcomePrior:
+        fit = winner.fits.get(part.outcome)
+        if fit is None or fit.updated is None:
+            return part
+        position = [prior.terms.index(c.term) for c in part.coefficients]
+        covariance = fit.updated.covariance[np.ix_(position, position)]
+        held = np.array(part.covariance) if simulated else (covariance + covariance.T) / 2
+        coefficients = tuple(
+            c.model_copy(update={"mean": float(fit.updated.mean[j]), "sd": float(np.sqrt(held[i, i]))})
+            for i, (c, j) in enumerate(zip(part.coefficients, position, strict=True))
+        )
+        return OutcomePrior(
+            outcome=part.outcome, coefficients=coefficients, covariance=tuple(map(tuple, held.tolist()))
+        )
+
+    return prior.parameters.model_copy(update={"outcomes": tuple(moved(p) for p in prior.parameters.outcomes)})
 
 
 def _support(cohort: Cohort, source: Source) -> Support:
@@ -202,7 +231,7 @@ def _manifest(
 def _register(
     store: Store,
     spec: Specification,
-    prior: Prior,
+    parameters: PriorParameters,
     manifest: Manifest,
     support: Support,
     written: dict[str, Callable[[Path], None]],
@@ -210,7 +239,7 @@ def _register(
 ) -> str:
     scratch = store.bundles / uuid.uuid4().hex
     try:
-        save_bundle(scratch, manifest, prior.parameters, spec, support, written)
+        save_bundle(scratch, manifest, parameters, spec, support, written)
         return register(store, scratch, manifest, spec, description)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

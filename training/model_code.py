@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlflow.pyfunc
+import mlflow
 import pandas as pd
+from mlflow.pyfunc import PythonModel
 
 from features import Kind, Patients, Role, load_specification
 from training.bundle import load_bundle
 
 
-class ResectaModel(mlflow.pyfunc.PythonModel):
+class ResectaModel(PythonModel):
     """Predicts every outcome for the planned regimen in each row."""
 
     def load_context(self, context: Any) -> None:

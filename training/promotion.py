@@ -74,7 +74,7 @@ def promote(
 
 def _gate(store: Store, spec: Specification, version: str) -> tuple[Verdict, ...]:
     client = store.open()
-    run_id = client.get_model_version(MODEL, version).run_id
+    run_id = str(client.get_model_version(MODEL, version).run_id)
     headline = [o.name for o in spec.outcomes.outcomes if o.headline]
     mine = _logged(client.get_run(run_id).data.metrics, headline)
     evidence = client.search_runs(

@@ -22,12 +22,12 @@ class CannotSplit(ValueError):
     """The registry does not allow the split that was asked for."""
 
 
-def choose_split(sites: NDArray[np.object_], dates: NDArray[np.datetime64]) -> Split:
+def choose_split(sites: NDArray[np.str_], dates: NDArray[np.datetime64]) -> Split:
     """Prefer whole hospitals when there are at least three, else time."""
     return Split.SITE if len(set(sites)) >= 3 else Split.TIME
 
 
-def folds(split: Split, sites: NDArray[np.object_], dates: NDArray[np.datetime64], seed: int = 0) -> NDArray[np.int64]:
+def folds(split: Split, sites: NDArray[np.str_], dates: NDArray[np.datetime64], seed: int = 0) -> NDArray[np.int64]:
     """Assign each patient to a held-out fold.
 
     Parameters

@@ -49,8 +49,6 @@ class OutcomeModel(Frozen):
     ----------
     file
         The learned model inside the bundle; None when the evidence prior answers (recalibrated or not).
-    recalibration
-        Intercept and slope applied to the prior's prognostic part; regimen contrasts are not rescaled.
     calibration
         Intercept and slope learned on out-of-fold predictions, applied last.
     patients, events
@@ -62,7 +60,6 @@ class OutcomeModel(Frozen):
     outcome: str
     learner: Learner
     file: str | None = None
-    recalibration: tuple[float, float] = (0.0, 1.0)
     calibration: tuple[float, float] = (0.0, 1.0)
     patients: int = 0
     events: int = 0

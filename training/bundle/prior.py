@@ -125,7 +125,7 @@ class Prior:
         blocks = [_pooled(draws) for _, draws in self._blocks(patients, regimens, outcome)]
         return np.concatenate(blocks) if blocks else np.empty((0, len(regimens)))
 
-    def received(self, patients: Patients, regimens: Sequence[Regimen]) -> tuple[Array, Array]:
+    def received(self, patients: Patients, regimens: Sequence[Regimen]) -> Array:
         """Log-odds of every outcome given its parent under the regimen that each patient received.
 
         Parameters
@@ -135,20 +135,17 @@ class Prior:
 
         Returns
         -------
-        (n, o) and (n, o) arrays
-            Under the received regimen, and under the catalogue's first one at its default duration (the
-            prognostic part, free of regimen contrasts); outcomes in the order of the tree.
+        (n, o) array
+            Outcomes in the order of the tree; logits of probabilities averaged over draws.
         """
         beta = np.stack([self._coefficients[n] for n in self.spec.outcomes.names], axis=2)  # (DRAWS, t, o)
-        reference = self.spec.regimens.all()[:1]
-        received, prognostic = [], []
+        blocks = []
         for start in range(0, patients.n, _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, patients.n))
-            left, right = self.design(patients.take(rows), [*regimens[start : start + _CHUNK], *reference])
+            left, right = self.design(patients.take(rows), regimens[start : start + _CHUNK])
             by_draw = np.broadcast_to(left, (len(rows), DRAWS, len(self.terms))).transpose(1, 0, 2)
-            received.append(_pooled(((by_draw * right[:-1]) @ beta).transpose(1, 0, 2)))
-            prognostic.append(_pooled(((by_draw * right[-1]) @ beta).transpose(1, 0, 2)))
-        return np.concatenate(received), np.concatenate(prognostic)
+            blocks.append(_pooled(((by_draw * right) @ beta).transpose(1, 0, 2)))
+        return np.concatenate(blocks)
 
     def draws(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
         """Draws of the log-odds, shape (n, DRAWS, r)."""
@@ -163,6 +160,15 @@ class Prior:
         completed = self.parameters.case_mix.complete(patients, DRAWS)
         left, right = self.spec.encoding.term_factors(completed, regimens, self.terms)
         return left.reshape(patients.n, DRAWS, len(self.terms)), right
+
+    def expected_terms(self, patients: Patients, regimens: Sequence[Regimen]) -> Array:
+        """Value of each of `terms` under the regimen each patient received, averaged over completions, shape (n, t)."""
+        blocks = []
+        for start in range(0, patients.n, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, patients.n))
+            left, right = self.design(patients.take(rows), regimens[start : start + _CHUNK])
+            blocks.append(left.mean(axis=1) * right)
+        return np.concatenate(blocks)
 
     def coefficients(self, outcome: str) -> Array:
         """Draws of an outcome's coefficients over `terms`, shape (DRAWS, t); zero where a term has no effect."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from features import Part, Patients, Regimen, Specification
-from training.bundle.learned import BoosterModel, Learned
+from training.bundle.learned import Learned
 from training.bundle.manifest import OutcomeModel
 from training.bundle.prior import DRAWS, Prior
 
@@ -55,7 +55,6 @@ class Engine:
         self.models = {m.outcome: m for m in models}
         self.names = spec.outcomes.names
         self._beta = np.stack([prior.coefficients(n) for n in self.names])  # (o, DRAWS, t)
-        self._reference = spec.regimens.all()[0]
 
     def score(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> Scores:
         """Score every patient under every regimen.
@@ -81,32 +80,27 @@ class Engine:
 
     def conditional_log_odds(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
         """Final log-odds of an outcome given its parent, shape (n, r): what training and tests compare."""
-        with_reference = [*regimens, self._reference]
-        pooled = self.prior.log_odds(patients, with_reference, outcome)
-        return self._final(outcome, patients, regimens, pooled[:, :-1], pooled[:, -1])
+        pooled = self.prior.log_odds(patients, regimens, outcome)
+        return self._final(outcome, patients, regimens, pooled)
 
     def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> tuple[Array, Array, Array]:
-        left, right = self.prior.design(patients, [*regimens, self._reference])
+        left, right = self.prior.design(patients, regimens)
         n, o, r, t = patients.n, len(self.names), len(regimens), len(self.prior.terms)
         weighted = (self._beta[None] * left[:, None]).reshape(n * o * DRAWS, t)
-        drawn = (weighted @ right.T).reshape(n, o, DRAWS, r + 1)
+        drawn = (weighted @ right.T).reshape(n, o, DRAWS, r)
         chances = expit(drawn)
-        pooled = logit(np.clip(chances.mean(axis=2), _EDGE, 1 - _EDGE))  # (n, o, r + 1)
+        pooled = logit(np.clip(chances.mean(axis=2), _EDGE, 1 - _EDGE))  # (n, o, r)
         final = np.stack(
-            [
-                self._final(name, patients, regimens, pooled[:, i, :-1], pooled[:, i, -1])
-                for i, name in enumerate(self.names)
-            ],
-            axis=1,
+            [self._final(name, patients, regimens, pooled[:, i]) for i, name in enumerate(self.names)], axis=1
         )
         point = self._chain(expit(final))
         if not intervals:
             return point, point, point
         # The evidence's spread on the log-odds scale is carried over unchanged: data never narrow it here.
-        if np.array_equal(final, pooled[..., :-1]):
-            spread = chances[..., :-1]
+        if np.array_equal(final, pooled):
+            spread = chances
         else:
-            spread = expit(drawn[..., :-1] + (final - pooled[..., :-1])[:, :, None])
+            spread = expit(drawn + (final - pooled)[:, :, None])
         ordered = np.sort(self._chain(spread), axis=2)
         position = np.array(INTERVAL) * (DRAWS - 1)
         below = np.floor(position).astype(int)
@@ -114,18 +108,10 @@ class Engine:
         low, high = (ordered[:, :, b] * (1 - s) + ordered[:, :, b + 1] * s for b, s in zip(below, share, strict=True))
         return point, np.minimum(low, point), np.maximum(high, point)
 
-    def _final(
-        self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array, reference: Array
-    ) -> Array:
-        model = self.models[outcome]
-        intercept, slope = model.recalibration
-        base = intercept + slope * reference[:, None] + (pooled - reference[:, None])
+    def _final(self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array) -> Array:
         learned = self.learned.get(outcome)
-        if isinstance(learned, BoosterModel) and learned.prior_started:
-            base = learned.log_odds(patients, regimens, base)
-        elif learned is not None:
-            base = learned.log_odds(patients, regimens, None)
-        intercept, slope = model.calibration
+        base = pooled if learned is None else learned.log_odds(patients, regimens, pooled)
+        intercept, slope = self.models[outcome].calibration
         return intercept + slope * base if (intercept, slope) != (0.0, 1.0) else base
 
     def _chain(self, conditional: Array) -> Array:

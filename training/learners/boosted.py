@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from training.bundle.learned import save_booster
 from training.encoded import Encoded
 from training.learners.candidate import Fit, Rows
-from training.recalibration import recalibrate_prior
+from training.learners.update import Updated, prior_moments, update
 from validation.calibration import log_odds
 
 Array = NDArray[np.float64]
 MAX_TREES = 200
+INNER_FOLDS = 3
 # Shallow trees and strong shrinkage: hundreds of patients, not millions (DOMAIN 5.4).
 SHARED = {
     "objective": "binary:logistic",
@@ -59,30 +60,46 @@ def fit_alone(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
 
 
 def fit_from_prior(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
-    """Fit trees of the prognosis that start from the recalibrated evidence prior.
+    """Update the evidence by the registry, then fit trees of the prognosis that start from the updated log-odds.
 
-    Regimen terms do not enter the trees, so a regimen's contrast stays the evidence's. How many trees, possibly
-    none, is chosen by cross-validated log loss.
+    Regimen terms do not enter the trees: a regimen's contrast moves only through the update. The trees learn on
+    cross-fitted log-odds, and how many there are, possibly none, is chosen by cross-validated log loss.
     """
-    y = encoded.outcomes[outcome][rows]
-    j = encoded.column(outcome)
-    contrast = encoded.prior[:, j] - encoded.prognostic_prior[:, j]
-    intercept, slope = recalibrate_prior(y, encoded.prognostic_prior[rows, j], contrast[rows])
-
-    def start(data: Encoded) -> Array:
-        return intercept + slope * data.prognostic_prior[:, j] + data.prior[:, j] - data.prognostic_prior[:, j]
-
+    y, effects = encoded.outcomes[outcome][rows], encoded.effects[rows]
+    updated = _update(encoded, outcome, effects, y)
+    fold = _stratified(y)
+    start = np.empty(len(y))
+    for k in range(INNER_FOLDS):
+        held = fold == k
+        start[held] = _update(encoded, outcome, effects[~held], y[~held]).log_odds(effects[held])
     settled = _settled(encoded, outcome, encoded.factors)
-    raw, trees = _boost(encoded.prognosis[rows], y, start(encoded)[rows], FROM_PRIOR, settled)
+    raw, trees = _boost(encoded.prognosis[rows], y, start, FROM_PRIOR, settled)
+    notes = (("trees", float(trees)),)
     if trees == 0:
-        return Fit(start, recalibration=(intercept, slope), notes=(("trees", 0.0),))
+        return Fit(lambda data: updated.log_odds(data.effects), updated=updated, notes=notes)
     return Fit(
-        log_odds=lambda data: _margin(raw, data.prognosis, start(data)),
+        log_odds=lambda data: _margin(raw, data.prognosis, updated.log_odds(data.effects)),
         file=f"{outcome}.ubj",
         write=partial(save_booster, raw=raw, columns=encoded.factors, terms=(), prior_started=True, start=0.0),
-        recalibration=(intercept, slope),
-        notes=(("trees", float(trees)),),
+        updated=updated,
+        notes=notes,
     )
+
+
+def _update(encoded: Encoded, outcome: str, effects: Array, y: Array) -> Updated:
+    parts = {part.outcome: part for part in encoded.evidence.parameters.outcomes}
+    terms = encoded.evidence.terms
+    mean, covariance = prior_moments(parts[outcome], terms)
+    return update(mean, covariance, terms, effects, y, encoded.spec)
+
+
+def _stratified(y: Array) -> NDArray[np.int64]:
+    rng = np.random.default_rng(7)
+    fold = np.empty(len(y), dtype=np.int64)
+    for value in (0.0, 1.0):
+        members = rng.permutation(np.flatnonzero(y == value))
+        fold[members] = np.arange(len(members)) % INNER_FOLDS
+    return fold
 
 
 def _settled(encoded: Encoded, outcome: str, names: tuple[str, ...]) -> tuple[int, ...]:
@@ -97,7 +114,7 @@ def _boost(x: Array, y: Array, start: Array, params: dict[str, object], monotone
     params = {**params, "monotone_constraints": monotone}
     data = xgb.DMatrix(x, label=y, base_margin=start)
     history = xgb.cv(
-        params, data, MAX_TREES, nfold=3, stratified=True, early_stopping_rounds=20, seed=7, as_pandas=False
+        params, data, MAX_TREES, nfold=INNER_FOLDS, stratified=True, early_stopping_rounds=20, seed=7, as_pandas=False
     )
     curve = np.array(history["test-logloss-mean"])
     chance = 1.0 / (1.0 + np.exp(-start))

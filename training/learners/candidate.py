@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.bundle.manifest import Learner
 from training.encoded import Encoded
+from training.learners.update import Updated
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_] | NDArray[np.intp]
@@ -27,8 +28,8 @@ class Fit:
         From an encoded cohort to log-odds given the parent under the received regimen, shape (n,).
     file, write
         File name inside a bundle and the function that writes it; None when nothing but the prior is needed.
-    recalibration
-        Intercept and slope for the prior's prognostic part.
+    updated
+        The evidence's effects moved by the registry; None for candidates that do not start from it.
     notes
         Settings worth logging (penalty, number of trees).
     """
@@ -36,7 +37,7 @@ class Fit:
     log_odds: Callable[[Encoded], Array]
     file: str | None = None
     write: Callable[[Path], None] | None = None
-    recalibration: tuple[float, float] = (0.0, 1.0)
+    updated: Updated | None = None
     notes: tuple[tuple[str, float], ...] = ()
 
 

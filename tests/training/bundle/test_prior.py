@@ -51,11 +51,10 @@ def test_an_unknown_input_is_integrated_over_and_widens_the_answer(spec, prior):
 def test_the_received_regimen_gives_the_same_log_odds_as_the_grid(spec, prior):
     cohort = patients(spec, KNOWN, {"ras_status": "mutant"}, {})
     regimens = [spec.regimens.regimen("folfox", "bevacizumab", 8), *spec.regimens.all()[:2]]
-    received, prognostic = prior.received(cohort, regimens)
+    received = prior.received(cohort, regimens)
     for j, outcome in enumerate(spec.outcomes.names):
         grid = prior.log_odds(cohort, regimens, outcome)
         assert received[:, j] == pytest.approx(np.diag(grid))
-        assert prognostic[:, j] == pytest.approx(prior.log_odds(cohort, spec.regimens.all()[:1], outcome)[:, 0])
 
 
 def test_an_effect_on_an_unknown_term_is_refused_by_name(spec, parameters):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import xgboost as xgb
-from scipy.special import expit
 
 from features import Patients
 from training.bundle import STATES, Bundle, MissingBaseMargin, OutcomeModel
@@ -115,19 +114,6 @@ def test_a_logistic_regression_fills_a_missing_factor_with_its_median_and_says_i
     assert log_odds[1] == pytest.approx([-1 + 1.0 + 0.7 + x for x in (0, 0.2, -0.4)])
 
 
-def test_recalibration_rescales_the_prognosis_and_not_the_regimen_contrast(spec, prior, patients, manifest_of):
-    regimens = list(spec.regimens.all())
-    plain = Bundle(manifest_of(spec), prior, spec).engine.conditional_log_odds(patients, regimens, "resection_12m")
-    models = tuple(
-        OutcomeModel(outcome=n, learner="xgboost_prior", recalibration=(0.4, 0.5)) for n in spec.outcomes.names
-    )
-    bundle = Bundle(manifest_of(spec, models=models), prior, spec)
-    moved = bundle.engine.conditional_log_odds(patients, regimens, "resection_12m")
-    assert moved - moved[:, :1] == pytest.approx(plain - plain[:, :1])
-    assert moved[:, 0] == pytest.approx(0.4 + 0.5 * plain[:, 0])
-
-
 def test_intervals_can_be_left_out(spec, prior, patients, manifest_of):
     scores = Bundle(manifest_of(spec), prior, spec).score(patients, list(spec.regimens.all())[:2], intervals=False)
     assert scores.low["resection_12m"] == pytest.approx(scores.probability["resection_12m"])
-    assert expit(0) == 0.5
