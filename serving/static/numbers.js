@@ -1,0 +1,25 @@
+// Words for probabilities: whole numbers, and never more certainty than there is.
+
+/** A probability as a whole percentage without its sign: "38", "<1", ">99". */
+export function percent(probability) {
+  const value = 100 * probability;
+  if (value < 1) return "<1";
+  return value > 99 ? ">99" : String(Math.round(value));
+}
+
+/** An interval as "25–52". */
+export function range(low, high) {
+  return `${percent(low)}–${percent(high)}`;
+}
+
+/** How many of 100 people, in words that fit a sentence. */
+export function people(probability) {
+  const value = 100 * probability;
+  if (value < 1) return "fewer than 1";
+  return value > 99 ? "more than 99" : `about ${Math.round(value)}`;
+}
+
+/** Whether a number of people takes the singular. */
+export function single(probability) {
+  return Math.round(100 * probability) <= 1;
+}
