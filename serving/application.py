@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel
 
 from features import Problem
 from serving.problems import Refusal
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.response import ResponseModels
 
 log = logging.getLogger("resecta")
 
@@ -68,8 +71,8 @@ class Application:
         The model; None when it cannot be served.
     page
         The web page, written once: it holds no patient.
-    answer_model, batch_answer_model
-        What the answers look like, for the OpenAPI document; None describes them as any object.
+    answers
+        What the answers look like, for the OpenAPI document; there when `models` is.
     refusals
         Why there is no model; empty exactly when `scorer` is there.
     """
@@ -77,8 +80,7 @@ class Application:
     models: RequestModels | None = None
     scorer: Scorer | None = None
     page: str = ""
-    answer_model: type[BaseModel] | None = None
-    batch_answer_model: type[BaseModel] | None = None
+    answers: ResponseModels | None = None
     refusals: tuple[Problem, ...] = field(default=(Problem("model", "starting", "The service is starting."),))
 
     def ready(self) -> Ready:
@@ -103,9 +105,10 @@ def assemble(settings: Settings) -> Application:
     try:
         from features import SpecificationError, load_specification
         from serving.request import request_models
+        from serving.response import response_models
 
         spec = load_specification()
-        models = request_models(spec)
+        models, answers = request_models(spec), response_models(spec)
     except SpecificationError as error:
         return Application(refusals=(Problem("specification", "specification_invalid", str(error)),))
     except Exception as error:
@@ -122,10 +125,10 @@ def assemble(settings: Settings) -> Application:
         page = render_page(spec, scorer.model_card)
     except (SourceRefused, BundleRefused) as error:
         log.warning("Not ready: %s", error.reason)
-        return Application(models, refusals=(Problem("model", error.code, error.reason),))
+        return Application(models, answers=answers, refusals=(Problem("model", error.code, error.reason),))
     except Exception as error:
-        return Application(models, refusals=(_unexpected("model", error),))
-    return Application(models, scorer, page, refusals=())
+        return Application(models, answers=answers, refusals=(_unexpected("model", error),))
+    return Application(models, scorer, page, answers, refusals=())
 
 
 def _unexpected(field: str, error: Exception) -> Problem:

@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from features import Problem
 from serving.application import Application
 from serving.assets import Asset, read_assets
 from serving.problems import Refusal
@@ -103,15 +102,15 @@ def openapi_document(application: Application) -> dict[str, Any]:
     Refusal
         503 when the specification, and so the request, cannot be read.
     """
-    models = application.models
-    if models is None:
-        raise Refusal(503, application.refusals or [Problem("specification", "missing", "No specification.")])
-    answers = [m for m in (application.answer_model, application.batch_answer_model) if m is not None]
+    models, answers = application.models, application.answers
+    if models is None or answers is None:
+        raise Refusal(503, application.refusals)
     named, definitions = models_json_schema(
         [
             (models.predict, "validation"),
             (models.batch, "validation"),
-            *((answer, "serialization") for answer in answers),
+            (answers.predict, "serialization"),
+            (answers.batch, "serialization"),
             (Errors, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
@@ -121,26 +120,26 @@ def openapi_document(application: Application) -> dict[str, Any]:
     def errors(statuses: tuple[int, ...]) -> dict[str, Any]:
         return {str(status): _content(_WHEN[status], schema[Errors]) for status in sorted(statuses)}
 
-    def post(summary: str, body: type[BaseModel], answer: type[BaseModel] | None) -> dict[str, Any]:
-        answered = schema[answer] if answer is not None else _JSON_OBJECT
+    def post(summary: str, body: type[BaseModel], answer: type[BaseModel]) -> dict[str, Any]:
         return {
             "summary": summary,
+            "tags": ["Predictions"],
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema[body]}}},
-            "responses": {"200": _content("The answer", answered), **errors(_BODY)},
+            "responses": {"200": _content("The answer", schema[answer]), **errors(_BODY)},
         }
 
     def get(summary: str, media: str = "application/json", *statuses: int) -> dict[str, Any]:
         told = _JSON_OBJECT if media == "application/json" else {"type": "string"}
-        answered = _content(summary, told, media)
-        return {"summary": summary, "responses": {"200": answered, **errors((*_GUARDED, *statuses))}}
+        responses = {"200": _content(summary, told, media), **errors((*_GUARDED, *statuses))}
+        return {"summary": summary, "tags": ["Documents"], "responses": responses}
 
     def unguarded(summary: str, *statuses: int) -> dict[str, Any]:
         responses = {"200": _content(summary, _JSON_OBJECT), **errors((500, *statuses))}
-        return {"summary": summary, "security": [], "responses": responses}
+        return {"summary": summary, "tags": ["Health"], "security": [], "responses": responses}
 
     operations: dict[str, dict[str, Any]] = {
-        "/predict": {"post": post("One patient", models.predict, application.answer_model)},
-        "/predict_batch": {"post": post("Many patients", models.batch, application.batch_answer_model)},
+        "/predict": {"post": post("One patient", models.predict, answers.predict)},
+        "/predict_batch": {"post": post("Many patients", models.batch, answers.batch)},
         "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json", 503)},
         "/model": {"get": get("What the numbers rest on", "application/json", 503)},
         "/readyz": {"get": unguarded("Whether predictions are answered", 503)},

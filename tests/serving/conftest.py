@@ -3,17 +3,24 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import pytest
+import yaml
 
-from features import load_specification
+from features import INTERCEPT, load_specification
 from serving.application import Application
 from serving.gate import Gate
 from serving.measures import Measures
 from serving.request import RequestModels, request_models
+from serving.response import response_models
 from serving.routes import Routes
+from training.bundle import CaseMix, Manifest, OutcomeModel, PriorParameters, Support, TrainedOn, save_bundle
+from training.bundle.prior import Coefficient, OutcomePrior
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @lru_cache
@@ -64,7 +71,13 @@ class Front:
 
 
 def small_application(does: Callable[[Any], None] = lambda request: None) -> Application:
-    return Application(real_models(), SmallScorer(does), "<!doctype html><title>Resecta</title>", refusals=())
+    return Application(
+        real_models(),
+        SmallScorer(does),
+        "<!doctype html><title>Resecta</title>",
+        response_models(load_specification()),
+        refusals=(),
+    )
 
 
 @pytest.fixture
@@ -86,3 +99,27 @@ def small() -> Callable[..., Application]:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory) -> Path:
+    """A sealed bundle folder whose prior knows nothing but how frequent each outcome is."""
+    spec = load_specification()
+    case_mix = yaml.safe_load((ROOT / "training" / "evidence" / "data" / "case_mix.yaml").read_text("utf-8"))
+    level = Coefficient(term=INTERCEPT, mean=-0.5, sd=0.2, basis="judgement")
+    names = spec.outcomes.names
+    parameters = PriorParameters(
+        evidence_digest="0" * 64,
+        outcomes=tuple(OutcomePrior(outcome=n, coefficients=(level,), covariance=((0.04,),)) for n in names),
+        case_mix=CaseMix.model_validate(case_mix),
+    )
+    manifest = Manifest(
+        name="resecta",
+        learner="evidence",
+        created="2026-01-01T00:00:00+00:00",
+        code_version="test",
+        spec_digest=spec.digest,
+        trained_on=TrainedOn(kind="evidence", text="A test", data_digest="0" * 64),
+        outcomes=tuple(OutcomeModel(outcome=n, learner="evidence") for n in names),
+    )
+    return save_bundle(tmp_path_factory.mktemp("model") / "bundle", manifest, parameters, spec, Support())

@@ -163,10 +163,13 @@ def test_what_is_asked_is_not_in_the_log(exposed):
     assert "Jane" not in exposed.log.read_text()
 
 
-def test_bentoml_serve_keeps_to_loopback_by_itself_and_a_stop_leaves_nothing(tmp_path):
-    with started(BENTOML_SERVE, tmp_path, ROOT, RESECTA_MODEL="no/such/folder") as running:
-        (error,) = running.client.get("/readyz").json()["errors"]
-        assert error["code"] == "no_model"
+def test_bentoml_serve_answers_on_loopback_alone_by_itself(tmp_path, bundle):
+    with started(BENTOML_SERVE, tmp_path, ROOT, RESECTA_MODEL=str(bundle)) as running:
+        assert running.client.get("/readyz").status_code == 200
+        answer = running.client.post("/predict", json={"patient": {"age_years": 60}})
+        assert len(answer.json()["regimens"]) == 20
+        deep = running.client.post("/predict", content=b"[" * 10_000, headers={"content-type": "application/json"})
+        assert deep.status_code == 400
         family = [running.process, *running.process.children(recursive=True)]
         listening = {c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == "LISTEN"}
         assert listening == {"127.0.0.1"}

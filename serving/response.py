@@ -1,0 +1,132 @@
+"""What is answered: models of the answers, made from the specification for the OpenAPI document.
+
+Answers are not checked against them one by one, which would cost more than to make them; a test checks a real
+one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import Field as Attribute
+
+from features import Specification
+from features.flag import Severity, Status
+from training.bundle import STATES, TrainedOn
+from training.bundle.manifest import Learner
+from training.bundle.support import Level
+
+Probability = Annotated[float, Attribute(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """Base of every part of an answer."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Estimate(Part):
+    """A probability with its 90% interval, among those whom `given` names, or among all."""
+
+    probability: Probability
+    low: Probability
+    high: Probability
+    given: str | None = Attribute(default=None, description="The event that is presupposed; absent: none.")
+
+
+class Model(Part):
+    """Which model answered, and what it rests on."""
+
+    name: str
+    version: str
+    learner: Learner
+    spec_digest: str
+    flags_version: int
+    flags_digest: str
+    trained_on: TrainedOn
+    simulated: bool = Attribute(description="Whether invented patients shaped the numbers.")
+
+
+class Warning(Part):
+    """A remark about the whole answer, or about one field of the patient."""
+
+    code: str
+    severity: Severity
+    field: str | None
+    text: str
+
+
+class Assumption(Part):
+    """What was assumed of a field that is not known."""
+
+    field: str
+    label: str
+    assumed: str
+
+
+class Support(Part):
+    """How many real patients of the training registry had this regimen."""
+
+    level: Level
+    effective_patients: int
+    text: str
+
+
+class RaisedFlag(Part):
+    """A safety flag that applies, or that could not be checked."""
+
+    code: str
+    severity: Severity
+    status: Status
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseModels:
+    """Models of the answers of POST /predict and POST /predict_batch."""
+
+    predict: type[BaseModel]
+    batch: type[BaseModel]
+
+
+def response_models(spec: Specification) -> ResponseModels:
+    """Make the models of the answers: every outcome and state of the specification by name."""
+    outcomes: dict[str, Any] = {
+        outcome.name: (Estimate, Attribute(title=outcome.label)) for outcome in spec.outcomes.outcomes
+    }
+    states: dict[str, Any] = {state: (Probability, ...) for state in STATES}
+    regimen = create_model(
+        "RegimenAnswer",
+        __base__=Part,
+        __doc__="One regimen, in the order asked.",
+        backbone=(str, ...),
+        biologic=(str, ...),
+        planned_cycles=(int, ...),
+        planned_weeks=(int, ...),
+        label=(str, ...),
+        outcomes=(create_model("Outcomes", __base__=Part, **outcomes), ...),
+        states=(create_model("States", __base__=Part, __doc__="They exclude each other and sum to 1.", **states), ...),
+        support=(Support, ...),
+        flags=(list[RaisedFlag], ...),
+    )
+    predict = create_model(
+        "PredictAnswer",
+        __base__=Part,
+        __doc__="The answer to one patient.",
+        prediction_id=(UUID, ...),
+        model=(Model, ...),
+        warnings=(list[Warning], ...),
+        assumed=(list[Assumption], ...),
+        regimens=(list[regimen], ...),
+    )
+    batch = create_model(
+        "PredictBatchAnswer",
+        __base__=Part,
+        __doc__="The answers to many patients, in the order asked.",
+        predictions=(list[predict], ...),
+    )
+    return ResponseModels(predict, batch)

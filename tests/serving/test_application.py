@@ -1,0 +1,102 @@
+"""From settings to what answers: a real bundle, or the reason why it is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.application import Application, assemble
+from serving.settings import Settings
+from training.bundle.manifest import seal
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "patient.json"
+
+pytestmark = pytest.mark.anyio
+
+
+def served(folder: Path) -> Application:
+    return assemble(Settings(model=str(folder)))
+
+
+@pytest.fixture(scope="module")
+def application(bundle) -> Application:
+    return served(bundle)
+
+
+@pytest.fixture
+def spoiled(bundle, tmp_path) -> Path:
+    """A copy of the bundle for a test to change."""
+    return Path(shutil.copytree(bundle, tmp_path / "bundle"))
+
+
+async def post(front: Any, application: Application, path: str, body: object) -> Any:
+    async with front(application).client() as client:
+        return await client.post(path, json=body)
+
+
+async def test_an_answer_is_what_the_openapi_document_says(front, application):
+    asked = json.loads(EXAMPLE.read_text())
+    answer = await post(front, application, "/predict", asked)
+    assert answer.status_code == 200
+    read = application.answers.predict.model_validate_json(answer.content)
+    assert [(r.backbone, r.biologic) for r in read.regimens] == [
+        (r["backbone"], r["biologic"]) for r in asked["regimens"]
+    ]
+
+
+async def test_a_batch_is_what_the_openapi_document_says(front, application):
+    patient = json.loads(EXAMPLE.read_text())["patient"]
+    answer = await post(front, application, "/predict_batch", {"patients": [patient, {"age_years": 80}]})
+    assert len(application.answers.batch.model_validate_json(answer.content).predictions) == 2
+
+
+async def test_the_documents_and_the_page_are_answered(front, application):
+    async with front(application).client() as client:
+        assert (await client.get("/readyz")).json()["model"]["name"] == "resecta"
+        for path in ("/specification", "/model", "/openapi.json"):
+            assert (await client.get(path)).json()
+        assert "<form" in (await client.get("/")).text
+
+
+def test_a_bundle_of_another_specification_is_refused_with_both_digests_and_what_differs(spoiled):
+    files = {name: json.loads((spoiled / name).read_text()) for name in ("manifest.json", "checksums.json")}
+    ours = files["manifest.json"]["spec_digest"]
+    files["manifest.json"]["spec_digest"] = "f" * 64
+    (spoiled / "manifest.json").write_text(json.dumps(files["manifest.json"]))
+    specification = json.loads((spoiled / "specification.json").read_text())
+    changed = specification["fields"][0]
+    changed["kind"] = "boolean"
+    (spoiled / "specification.json").write_text(json.dumps(specification))
+    seal(spoiled)
+    (problem,) = served(spoiled).refusals
+    assert problem.code == "digest"
+    assert "f" * 12 in problem.message and ours[:12] in problem.message
+    assert changed["name"] in problem.message
+
+
+def test_a_bundle_with_a_changed_file_is_refused(spoiled):
+    prior = spoiled / "prior.json"
+    prior.write_text(prior.read_text().replace("-0.5", "-0.6", 1))
+    (problem,) = served(spoiled).refusals
+    assert (problem.field, problem.code) == ("model", "checksum")
+    assert "prior.json" in problem.message
+
+
+def test_what_is_refused_still_leaves_the_request_described(tmp_path):
+    unready = served(tmp_path / "nothing")
+    assert unready.scorer is None
+    assert unready.models is not None and unready.answers is not None
+    assert [problem.code for problem in unready.refusals] == ["no_model"]
+
+
+def test_an_unforeseen_failure_is_told_by_its_kind_alone(bundle, monkeypatch, caplog):
+    def fail(*_: object) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr("training.bundle.load_bundle", fail)
+    (problem,) = served(bundle).refusals
+    assert problem.code == "not_loadable"
+    assert "RuntimeError" in problem.message and "/secret" not in problem.message
+    assert "/secret/path" in caplog.text
