@@ -1,0 +1,166 @@
+"""Fit: starting values, contrasts and anchors together give the coefficients of the prior with their covariance.
+
+See block.py for the model. The fitted file is committed; ``python -m training.evidence.fit`` writes it anew after a
+change of the data or of the encoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from features import INTERCEPT, Specification, load_specification
+from training.bundle import CaseMix, PriorParameters
+from training.bundle.prior import Coefficient, OutcomePrior
+from training.evidence.anchors import anchor_observations, level_intercepts
+from training.evidence.beliefs import Belief, read_beliefs
+from training.evidence.block import BETWEEN_HOSPITALS, Block, Chains, Posterior
+from training.evidence.committed import COMMITTED
+from training.evidence.contrasts import load_contrasts
+from training.evidence.observation import Observation
+from training.evidence.population import Populations, everyone
+from training.evidence.tables import data_folder, load_tables
+
+Array = NDArray[np.float64]
+TELLING = 0.05  # a study is named for an effect when it carries at least this share of what is known of it
+
+
+def read_populations() -> Populations:
+    """Read the named parts of the case mix."""
+    raw = yaml.safe_load((data_folder() / "populations.yaml").read_text("utf-8"))
+    return Populations.model_validate({"by_name": raw})
+
+
+def read_case_mix() -> CaseMix:
+    """Read the distributions of the inputs."""
+    return CaseMix.model_validate(yaml.safe_load((data_folder() / "case_mix.yaml").read_text("utf-8")))
+
+
+def evidence_digest() -> str:
+    """SHA-256 over every input file of the fit, hexadecimal."""
+    digest = hashlib.sha256()
+    for entry in sorted(data_folder().iterdir(), key=lambda e: e.name):
+        if entry.name.endswith((".csv", ".yaml")):
+            digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
+    return digest.hexdigest()
+
+
+def build_prior_parameters(spec: Specification | None = None) -> PriorParameters:
+    """Fit the evidence.
+
+    Returns
+    -------
+    PriorParameters
+        Rounded to 6 digits, so that the committed file is the same on every machine.
+
+    Raises
+    ------
+    ValueError
+        Naming every entry of the data files that does not fit the specification or the tables.
+    """
+    spec = spec or load_specification()
+    tables, case_mix, populations = load_tables(), read_case_mix(), read_populations()
+    studies = frozenset(str(r["study_id"]) for t in tables.values() for r in t.rows if "study_id" in r)
+    faults = case_mix.complaints(spec) + populations.complaints(spec)
+    if faults:
+        raise ValueError("\n".join(faults))
+    beliefs = read_beliefs(tables["effects"], spec, studies)
+    used = {b.term for part in beliefs.values() for b in part}
+    terms = tuple(t for t in spec.encoding.terms if t in used)
+    patients = everyone(case_mix, spec)
+    contrasts = load_contrasts().observations(spec, tables, patients, populations, terms)
+    anchors = anchor_observations(spec, tables["anchors"], patients, populations, terms)
+    chains = Chains(spec)
+    settled: dict[str, Array] = {}
+    outcomes: dict[str, OutcomePrior] = {}
+    for group in chains.groups.values():
+        block = Block(group, beliefs, terms, chains, settled)
+        seen = [[o for o in kind if o.outcome in group] for kind in (contrasts, anchors)]
+        posterior = block.fit(*seen)
+        settled |= {o: block.coefficients(posterior.mean)[o] for o in group}
+        outcomes |= _outcome_priors(block, posterior, *seen)
+    parameters = PriorParameters(
+        evidence_digest=evidence_digest(),
+        outcomes=tuple(outcomes[name] for name in spec.outcomes.names),
+        case_mix=case_mix,
+    )
+    return level_intercepts(parameters, spec, anchors, patients.take(np.arange(256)))
+
+
+def _outcome_priors(
+    block: Block, posterior: Posterior, contrasts: Sequence[Observation], anchors: Sequence[Observation]
+) -> dict[str, OutcomePrior]:
+    priors: dict[str, OutcomePrior] = {}
+    beliefs = [b for o in block.outcomes for b in block.beliefs[o]]
+    effect = np.array([b.term != INTERCEPT for b in beliefs])
+    pull = [posterior.covariance @ (block.predict(posterior.mean, o)[1] * effect) / o.sd for o in contrasts]
+    for outcome in block.outcomes:
+        place = block.place[outcome]
+        covariance = posterior.covariance[place, place].copy()
+        # Every hospital is a new study: how much levels differ between studies is added, not averaged away. What the
+        # ancestors in the chain already carry is not added twice.
+        carried = sum(posterior.between[a] ** 2 for a in block.chains.chain[outcome][1:])
+        own = max(posterior.between[outcome] ** 2 - carried, BETWEEN_HOSPITALS**2)
+        intercept = [b.term for b in block.beliefs[outcome]].index(INTERCEPT)
+        covariance[intercept, intercept] += own
+        coefficients = []
+        for j in range(place.start, place.stop):
+            if effect[j]:
+                # The variance is exactly the sum of what each belief and each contrast contributes to it.
+                kept = posterior.covariance[j] ** 2 * block.precision0 * effect
+                shares = [
+                    (b.basis, b.studies if b is beliefs[j] else (), "", v) for b, v in zip(beliefs, kept, strict=True)
+                ]
+                shares += [(o.basis, o.studies, o.name, p[j] ** 2) for o, p in zip(contrasts, pull, strict=True)]
+            else:
+                own_anchors = [a for a in anchors if a.outcome == outcome]
+                shares = [(a.basis, a.studies, a.name, a.sd**-2) for a in own_anchors]
+            sd = float(np.sqrt(covariance[j - place.start, j - place.start]))
+            coefficients.append(_coefficient(beliefs[j], float(posterior.mean[j]), sd, shares))
+        rounded = np.round((covariance + covariance.T) / 2, 8)
+        priors[outcome] = OutcomePrior(
+            outcome=outcome, coefficients=tuple(coefficients), covariance=tuple(map(tuple, rounded.tolist()))
+        )
+    return priors
+
+
+def _coefficient(
+    belief: Belief, mean: float, sd: float, shares: Sequence[tuple[str, tuple[str, ...], str, float]]
+) -> Coefficient:
+    """Put a coefficient together; `shares` are (basis, studies, name, contribution to the variance)."""
+    total = sum(share for *_, share in shares)
+    by_basis: dict[str, float] = {}
+    for basis, _, _, share in shares:
+        by_basis[basis] = by_basis.get(basis, 0.0) + share
+    telling = [s for s in shares if s[3] >= TELLING * total]
+    names = dict.fromkeys(name for _, _, name, _ in telling if name)
+    note = belief.note if not names or belief.term == INTERCEPT else f"{belief.note}. From: {'; '.join(names)}"
+    return Coefficient(
+        term=belief.term,
+        mean=round(mean, 6),
+        sd=round(sd, 6),
+        studies=tuple(dict.fromkeys((*belief.studies, *(study for _, part, _, _ in telling for study in part)))),
+        basis=max(by_basis, key=lambda b: by_basis[b]),
+        note=note,
+    )
+
+
+def write_prior() -> Path:
+    """Fit and write the committed file, one outcome a line."""
+    parameters = build_prior_parameters()
+    data = parameters.model_dump(mode="json")
+    lines = ",\n".join(json.dumps(part) for part in data.pop("outcomes"))
+    text = f'{json.dumps(data)[:-1]}, "outcomes": [\n{lines}\n]}}\n'
+    path = Path(str(data_folder() / COMMITTED))
+    path.write_text(text, "utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    print(f"wrote {write_prior()}")
