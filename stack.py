@@ -178,7 +178,7 @@ def bring_up(settings: Settings, processes: Processes, resecta: tuple[str, ...],
     _say("2/6 Starting the service")
     serve = [*resecta, "serve", "--host", settings.host, "--port", str(settings.port)]
     processes.serve("service", serve, f"{settings.address}/readyz")
-    _say(f"\n{_addresses(settings)}\n")
+    _say(f"\n{_answers(settings)}\n")
 
     _say("3/6 Starting the MLflow page")
     page = [*mlflow, "server", "--host", "127.0.0.1", "--port", str(settings.mlflow_port), "--workers", "1"]
@@ -222,15 +222,16 @@ def bring_up(settings: Settings, processes: Processes, resecta: tuple[str, ...],
         known |= {"trained": digest, "version": aliases.get("challenger", max(versions))}
         notes.write_text(json.dumps(known))
     _say(f"6/6 Trained: version {known['version']}; served only once promoted (resecta promote --help)")
-    _say(f"\n{_addresses(settings)}\n\nCtrl-C stops everything.")
+    _say(f"\n{_answers(settings)}")
+    _say(f"Models        {settings.mlflow_address}/  (MLflow)")
+    _say(f"Logs          {_near(store / 'logs')}")
+    _say("\nCtrl-C stops everything.")
 
 
-def _addresses(settings: Settings) -> str:
+def _answers(settings: Settings) -> str:
     token = ' -H "authorization: Bearer $RESECTA_TOKEN"' if os.environ.get("RESECTA_TOKEN") else ""
     return (
         f"The page      {settings.address}/\n"
-        f"MLflow        {settings.mlflow_address}/\n"
-        f"Logs          {_near(settings.store / 'logs')}\n"
         f"A prediction  curl -s {settings.address}/predict -H 'content-type: application/json'{token}"
         f" -d @{_near(EXAMPLE)} | python3 -m json.tool"
     )

@@ -197,7 +197,8 @@ def test_what_is_registered_is_read_as_mlflow_itself_wrote_it(tmp_path):
     from mlflow import MlflowClient
 
     assert stack.registered(tmp_path) == ({}, frozenset())
-    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=address, registry_uri=address)
     for name in (stack.MODEL, "another"):
         client.create_registered_model(name)
         client.create_model_version(name, source=str(tmp_path))
