@@ -15,6 +15,9 @@ for _name, _value in {
     "BENTOML_DO_NOT_TRACK": "True",
     "GX_ANALYTICS_ENABLED": "false",
     "GOMP_SPINCOUNT": "1000",
+    "OMP_NUM_THREADS": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }.items():
     os.environ.setdefault(_name, _value)
@@ -22,10 +25,9 @@ for _name, _value in {
 import typer  # noqa: E402 - after the switches above
 
 if TYPE_CHECKING:
-    from validation.quarantine import CheckedRegistry
-
     from training.crossfit import Assessed
     from training.registry import Registry
+    from validation.registry import CheckedRegistry
 
 app = typer.Typer(
     name="resecta",
@@ -89,7 +91,22 @@ def validate(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
 ) -> None:
     """Check a registry. Exit 0 clean, 1 rejected, 2 usage."""
-    _check(_read(registry, columns), quarantine, max_bad_share, docs, json_path)
+    from features import load_specification
+    from validation.command import run_validate
+
+    read = _read(registry, columns)
+    with _progress("Validating", None):
+        code = run_validate(
+            read.frame,
+            load_specification(),
+            reading=read.problems,
+            notes=read.notes,
+            quarantine=quarantine,
+            max_bad_share=max_bad_share,
+            docs=docs,
+            json_path=json_path,
+        )
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -123,7 +140,7 @@ def train(
         )
         return
     registry = _read(data, columns)
-    checked = _check(registry, quarantine, max_bad_share, None, None)
+    checked = _check(registry, quarantine, max_bad_share)
     from training.job import Source, train_from_registry
     from training.learners import CANDIDATES
     from training.registry import build_cohort
@@ -227,9 +244,8 @@ def dictionary(
     out: Annotated[Path, typer.Option(help="Page to write.")] = Path("docs/data_dictionary.md"),
 ) -> None:
     """Write the data dictionary from the specification."""
-    from features.dictionary import dictionary as render
-
     from features import load_specification
+    from features.dictionary import dictionary as render
 
     text = render(load_specification())
     if check:
@@ -287,29 +303,25 @@ def _read(path: Path, columns: Path | None) -> Registry:
         _stop(str(error))
 
 
-def _check(
-    registry: Registry, quarantine: Path | None, max_bad_share: float, docs: Path | None, json_path: Path | None
-) -> CheckedRegistry:
-    from validation.command import RegistryRejected, check_registry
+def _check(registry: Registry, quarantine: Path | None, max_bad_share: float) -> CheckedRegistry:
+    from rich.console import Console
 
     from features import load_specification
+    from validation.checkpoint import validate_registry
+    from validation.quarantine import admit, admit_without_failing
+    from validation.registry import RegistryRejected
 
+    with _progress("Validating", None):
+        report = validate_registry(
+            registry.frame, load_specification(), reading=registry.problems, notes=registry.notes
+        )
+    report.render(Console(width=None if sys.stdout.isatty() else 120))
     try:
-        with _progress("Validating", None):
-            checked = check_registry(
-                registry.frame,
-                load_specification(),
-                reading_problems=registry.problems,
-                quarantine=quarantine,
-                max_bad_share=max_bad_share,
-                docs=docs,
-                json_path=json_path,
-            )
-    except RegistryRejected as error:
-        typer.echo(error.report.render())
-        _stop("Rejected.", 1)
-    typer.echo(checked.report.render())
-    return checked
+        if quarantine is None:
+            return admit(registry.frame, report)
+        return admit_without_failing(registry.frame, report, quarantine, max_bad_share)
+    except RegistryRejected:
+        _stop("Rejected: nothing was trained. Mend the registry, or set failing rows aside with --quarantine FILE.", 1)
 
 
 def _show(assessed: tuple[Assessed, ...], winner: str) -> None:
