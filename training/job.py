@@ -238,9 +238,12 @@ def _register(
     description: str,
 ) -> str:
     scratch = store.bundles / uuid.uuid4().hex
+    # MLflow files an artifact under the last name of its path, and that name is where it is looked for.
+    bundle = scratch / "bundle"
     try:
-        save_bundle(scratch, manifest, parameters, spec, support, written)
-        return register(store, scratch, manifest, spec, description)
+        scratch.mkdir(parents=True)
+        save_bundle(bundle, manifest, parameters, spec, support, written)
+        return register(store, bundle, manifest, spec, description)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
