@@ -113,7 +113,5 @@ def _dataset(trained_on: TrainedOn) -> Any:
     import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
 
-    described = pd.DataFrame([trained_on.model_dump()])
-    return from_pandas(
-        described, name=f"{trained_on.kind}-{trained_on.patients}", digest=trained_on.data_digest[:32]
-    )
+    described = pd.DataFrame([trained_on.model_dump()]).astype({"patients": float, "sites": float})
+    return from_pandas(described, name=f"{trained_on.kind}-{trained_on.patients}", digest=trained_on.data_digest[:32])

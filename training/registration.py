@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def register(store: Store, bundle: Path, manifest: Manifest, spec: Specification
         name="model",
         python_model=str(_ROOT / "training" / "model_code.py"),
         artifacts={"bundle": str(bundle)},
-        code_paths=[str(_ROOT / "features"), str(_ROOT / "training")],
+        code_paths=[str(part) for part in _code(bundle.parent / "code")],
         signature=signature(spec),
         input_example=input_example(spec),
         pip_requirements=requirements(),
@@ -91,6 +92,15 @@ def register(store: Store, bundle: Path, manifest: Manifest, spec: Specification
         client.set_model_version_tag(MODEL, version, key, value)
     client.update_model_version(MODEL, version, description)
     return version
+
+
+def _code(folder: Path) -> list[Path]:
+    # What loading a bundle needs, and no more: the specification and the bundle itself.
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(_ROOT / "features", folder / "features", ignore=unwanted)
+    shutil.copytree(_ROOT / "training" / "bundle", folder / "training" / "bundle", ignore=unwanted)
+    shutil.copy2(_ROOT / "training" / "__init__.py", folder / "training" / "__init__.py")
+    return [folder / "features", folder / "training"]
 
 
 def alias_version(store: Store, alias: str) -> str | None:

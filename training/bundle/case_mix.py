@@ -57,7 +57,7 @@ class Shape(Frozen):
             return f"spread around a mean of {self.mean:g} {field.unit or ''}".rstrip()
         named = {"true": "yes", **field.codes}
         shown = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        return ", ".join(f"{100 * p:.0f}% {named[code]}" for code, p in shown)
+        return ", ".join(f"{100 * p:.0f}% {named[code]}" if p >= 0.01 else f"<1% {named[code]}" for code, p in shown)
 
 
 class FieldMix(Frozen):

@@ -33,6 +33,7 @@ def fit(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
     ridge = LogisticRegressionCV(
         Cs=PENALTIES,
         cv=3,
+        solver="newton-cholesky",
         scoring="neg_log_loss",
         max_iter=500,
         l1_ratios=(0.0,),
