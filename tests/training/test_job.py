@@ -1,0 +1,140 @@
+"""A training job leaves tracked candidates, a registered model, and never promotes itself."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from features import Patients
+from training.bundle import load_bundle
+from training.registration import alias_version, bundle_folder, export, input_example, registered_manifest
+from training.store import CHALLENGER, CHAMPION, EXPERIMENT, MODEL
+
+
+@pytest.fixture(scope="module")
+def runs(challenger, store):
+    client = store.open()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    found = client.search_runs([experiment.experiment_id], max_results=100)
+    parent = next(r for r in found if r.info.run_id == challenger.run_id)
+    children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == challenger.run_id]
+    return parent, {r.data.tags["model_family"]: r for r in children}
+
+
+def test_the_evidence_is_champion_and_a_simulated_model_only_challenger(champion, challenger, store):
+    assert alias_version(store, CHAMPION) == champion.version
+    assert alias_version(store, CHALLENGER) == challenger.version
+    assert registered_manifest(store, champion.version).trained_on.kind == "evidence"
+    assert registered_manifest(store, challenger.version).simulated
+
+
+def test_every_candidate_is_a_child_run_with_metrics_for_every_outcome(runs, spec):
+    _, children = runs
+    assert set(children) == {"evidence", "logistic", "xgboost", "xgboost_prior"}
+    for run in children.values():
+        for name in spec.outcomes.names:
+            assert f"{name}/log_loss" in run.data.metrics
+        for metric in ("auroc", "brier", "calibration_slope"):
+            assert f"resection_12m/{metric}" in run.data.metrics
+
+
+def test_the_parent_run_carries_what_compares_jobs(runs, spec, registry):
+    parent, _ = runs
+    assert parent.data.tags["spec_digest"] == spec.digest
+    assert parent.data.tags["data_digest"] == registry.digest
+    assert parent.data.tags["simulated"] == "true"
+    assert parent.data.metrics["candidates/evidence_log_loss"] > 0
+    assert parent.inputs.dataset_inputs[0].dataset.digest == registry.digest[:32]
+
+
+def test_a_metric_that_could_not_be_computed_is_absent_and_has_a_reason(runs, store):
+    _, children = runs
+    run = children["evidence"]
+    path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="notes.json")
+    notes = json.loads(Path(path).read_text("utf-8"))
+    for key, reason in notes["not_computed"].items():
+        assert key not in run.data.metrics
+        assert reason
+
+
+def test_a_reliability_plot_is_kept_for_each_candidate(runs, store):
+    _, children = runs
+    client = store.open()
+    for run in children.values():
+        assert "reliability.png" in {a.path for a in client.list_artifacts(run.info.run_id)}
+
+
+def test_the_winner_has_the_lowest_mean_held_out_log_loss(challenger):
+    losses = {a.learner: a.mean("log_loss") for a in challenger.assessed}
+    assert losses[challenger.winner] == min(losses.values())
+
+
+def test_outcomes_given_resection_are_learned_from_the_resected_only(challenger, store, cohort):
+    resected = int(np.nansum(cohort.outcomes["resection_12m"]))
+    models = {m.outcome: m for m in registered_manifest(store, challenger.version).outcomes}
+    assert models["any_complication"].patients <= resected
+    assert models["major_complication"].patients <= models["any_complication"].patients
+    assert models["resection_12m"].patients > resected
+
+
+def test_the_registered_model_answers_in_mlflow_as_the_bundle_does(challenger, store, spec):
+    store.open()
+    loaded = mlflow.pyfunc.load_model(f"models:/{MODEL}/{challenger.version}")
+    example = input_example(spec)
+    answered = loaded.predict(example)
+    bundle = load_bundle(bundle_folder(store, challenger.version), spec)
+    row = example.to_dict("records")[0]
+    record = {}
+    for field in spec.asked:
+        value = row[field.name]
+        kinds = {"boolean": bool, "codes": lambda v: v.split(";")}
+        record[field.name] = kinds.get(field.kind.value, lambda v: v)(value)
+    patients = Patients.from_records(spec, [record])
+    regimen = spec.regimens.regimen(row["planned_backbone"], row["planned_biologic"], int(row["planned_cycles"]))
+    scores = bundle.score(patients, [regimen], intervals=False)
+    for name in spec.outcomes.names:
+        assert answered[name].iloc[0] == pytest.approx(float(scores.probability[name][0, 0]))
+
+
+def test_simulated_patients_are_no_support_and_narrow_no_interval(challenger, champion, store, spec):
+    learned = load_bundle(bundle_folder(store, challenger.version), spec)
+    evidence = load_bundle(bundle_folder(store, champion.version), spec)
+    assert learned.support.counts == ()
+    for mine, theirs in zip(learned.prior.parameters.outcomes, evidence.prior.parameters.outcomes, strict=True):
+        assert mine.covariance == theirs.covariance
+
+
+def test_a_real_registry_narrows_what_it_informs_and_counts_as_support(as_if_real, champion, store, spec):
+    learned = load_bundle(bundle_folder(store, as_if_real.version), spec)
+    evidence = load_bundle(bundle_folder(store, champion.version), spec)
+    assert sum(c.patients for c in learned.support.counts) > 300
+    mine, theirs = (
+        next(o for o in b.prior.parameters.outcomes if o.outcome == "resection_12m") for b in (learned, evidence)
+    )
+    if as_if_real.winner == "xgboost_prior":
+        assert np.trace(mine.covariance) < np.trace(theirs.covariance) + 0.25
+
+
+def test_export_makes_a_folder_that_loads_without_mlflow_and_names_its_version(champion, store, spec, tmp_path):
+    number = export(store, CHAMPION, tmp_path / "bundle")
+    assert number == champion.version
+    assert load_bundle(tmp_path / "bundle", spec).manifest.version == champion.version
+
+
+def test_exporting_an_alias_that_does_not_exist_says_what_makes_one(store, champion, tmp_path):
+    with pytest.raises(LookupError, match="no version has the alias nobody"):
+        export(store, "nobody", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_job_that_fails_leaves_no_version_and_no_scratch(store, champion, spec, prior, monkeypatch):
+    import training.job
+
+    before = len(store.open().search_model_versions(f"name='{MODEL}'"))
+    monkeypatch.setattr(training.job, "save_bundle", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        training.job.train_from_evidence(spec, prior, store)
+    assert len(store.open().search_model_versions(f"name='{MODEL}'")) == before
+    assert list(store.bundles.iterdir()) == []
