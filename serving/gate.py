@@ -50,7 +50,8 @@ HEADERS = tuple(
         "permissions-policy": "camera=(), geolocation=(), microphone=()",
     }.items()
 )
-_CHALLENGE = {"www-authenticate": 'Bearer realm="resecta", Basic realm="resecta", charset="UTF-8"'}
+# Basic comes first: Chromium reads one challenge a header and would not ask for a password behind another kind.
+_CHALLENGE = {"www-authenticate": 'Basic realm="resecta", charset="UTF-8", Bearer realm="resecta"'}
 _CLOSE = {"connection": "close"}
 _ROOT = Path(__file__).resolve().parent.parent
 

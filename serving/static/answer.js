@@ -244,7 +244,7 @@ function risk(outcome, value, tag = "li") {
     tag,
     { class: "risk" },
     make("span", { class: "what" }, outcome.label),
-    make("span", { class: "bar-cell" }, intervalBar(value)),
+    make("span", { class: "bar-cell" }, intervalBar(value, 2.6)),
     make("strong", {}, `${percent(value.probability)}%`),
     make("span", { class: "range" }, make("span", { class: "away" }, "plausible range "), range(value.low, value.high)),
   );

@@ -4,15 +4,16 @@ import { draw } from "./element.js";
 
 const BOX = { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" };
 
-/** One probability with its plausible range: a light band from low to high, a mark at the estimate. */
-export function intervalBar({ probability, low, high }) {
+/** One probability with its plausible range: a light band from low to high, a mark at the estimate.
+ *  `mark` is the width of the mark in percent: a short bar needs a broad one. */
+export function intervalBar({ probability, low, high }, mark = 1.2) {
   const at = (value) => Math.min(100, Math.max(0, 100 * value));
   return draw(
     "svg",
     { ...BOX, class: "interval" },
     draw("rect", { class: "track", x: 0, y: 3, width: 100, height: 4 }),
     draw("rect", { class: "range", x: at(low), y: 1, width: Math.max(0.6, at(high) - at(low)), height: 8 }),
-    draw("rect", { class: "mark", x: Math.min(99, Math.max(0, at(probability) - 0.5)), y: 0, width: 1, height: 10 }),
+    draw("rect", { class: "mark", x: Math.min(100 - mark, Math.max(0, at(probability) - mark / 2)), y: 0, width: mark, height: 10 }),
   );
 }
 

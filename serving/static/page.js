@@ -34,7 +34,7 @@ function showProblems(problems) {
   const target = (field) => (patient.control(field) ? `f-${field}` : "compare");
   const entry = ({ field, message }) =>
     make("li", {}, patient.control(field) || chosen.some((each) => each.field === field) ? make("a", { href: `#${target(field)}` }, message) : message);
-  const title = problems.length === 1 ? "One thing keeps the estimate back" : `${problems.length} things keep the estimate back`;
+  const title = problems.length === 1 ? "One thing to correct" : `${problems.length} things to correct`;
   summary.replaceChildren(make("h3", {}, title), make("ul", {}, problems.map(entry)));
   summary.focus();
 }

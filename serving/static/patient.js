@@ -41,7 +41,9 @@ export class PatientForm {
       .filter(([, control]) => control && !control.disabled && !control.validity.valid)
       .map(([name, control]) => {
         const { label, allowed } = this.about.get(name);
-        const what = control.validity.valueMissing ? "is required" : "does not fit";
+        const { valueMissing, rangeUnderflow, rangeOverflow } = control.validity;
+        const limit = rangeUnderflow ? "is below what is possible" : rangeOverflow ? "is above what is possible" : "does not fit";
+        const what = valueMissing ? "is required" : limit;
         return { field: name, message: `${label} ${what}; allowed is ${allowed}.`, slip: this.#slip(name) };
       });
   }
