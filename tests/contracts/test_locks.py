@@ -32,12 +32,12 @@ def test_a_lock_holds_names_and_exact_versions_and_nothing_else(lock):
     assert [line for line in lines(lock) if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line)] == []
 
 
-@pytest.mark.parametrize(("smaller", "larger"), pairwise(LOCKS))
+@pytest.mark.parametrize(("smaller", "larger"), list(pairwise(LOCKS)))
 def test_a_smaller_lock_is_part_of_the_larger_one(smaller, larger):
     assert locked(smaller).items() <= locked(larger).items()
 
 
-@pytest.mark.parametrize(("wanted", "lock"), zip(LISTS, LOCKS, strict=True))
+@pytest.mark.parametrize(("wanted", "lock"), list(zip(LISTS, LOCKS, strict=True)))
 def test_every_package_asked_for_is_locked(wanted, lock):
     assert set(listed(wanted)) <= set(locked(lock)), "run `make lock`"
 
