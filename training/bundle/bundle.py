@@ -22,7 +22,7 @@ from training.bundle.manifest import (
     seal,
 )
 from training.bundle.prior import Prior, PriorParameters
-from training.bundle.scores import Engine, Scores
+from training.bundle.scores import Comparison, Engine, Scores
 from training.bundle.support import Support
 
 
@@ -44,6 +44,10 @@ class Bundle:
     def score(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> Scores:
         """Score patients under regimens; see `Engine.score`."""
         return self.engine.score(patients, regimens, intervals)
+
+    def compare(self, patients: Patients, first: Regimen, second: Regimen) -> Comparison:
+        """Compare two regimens; see `Engine.compare`."""
+        return self.engine.compare(patients, first, second)
 
 
 def save_bundle(

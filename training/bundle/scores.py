@@ -38,6 +38,21 @@ class Scores:
     states: Mapping[str, Array]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Differences between two regimens for n patients, with the bounds of a 90% interval, each of shape (n,).
+
+    Attributes
+    ----------
+    difference, low, high
+        By name of an outcome that is not conditional on resection, and of a state.
+    """
+
+    difference: Mapping[str, Array]
+    low: Mapping[str, Array]
+    high: Mapping[str, Array]
+
+
 STATES = ("not_resected", "resected_without_major_complication", "resected_with_major_complication")
 
 
@@ -83,7 +98,36 @@ class Engine:
         pooled = self.prior.log_odds(patients, regimens, outcome)
         return self._final(outcome, patients, regimens, pooled)
 
+    def compare(self, patients: Patients, first: Regimen, second: Regimen) -> Comparison:
+        """Compare two regimens for each patient: first minus second.
+
+        Only what is not conditional on resection is compared, because those resected under one regimen are not
+        those resected under the other (DOMAIN 5.5). Uncertainty that both share cancels.
+        """
+        point, drawn = self._reported(patients, [first, second])
+        names = [o.name for o in self.spec.outcomes.outcomes if o.given is None]
+        rows = [self.names.index(name) for name in names]
+        states_point, states_drawn = self._states_of(point), self._states_of(drawn)
+        difference = {n: point[:, i, 0] - point[:, i, 1] for n, i in zip(names, rows, strict=True)}
+        spread = {n: drawn[:, i, :, 0] - drawn[:, i, :, 1] for n, i in zip(names, rows, strict=True)}
+        difference |= {n: v[..., 0] - v[..., 1] for n, v in states_point.items()}
+        spread |= {n: v[..., 0] - v[..., 1] for n, v in states_drawn.items()}
+        bounds = {n: _bounds(v, axis=1) for n, v in spread.items()}
+        return Comparison(
+            difference=difference,
+            low={n: np.minimum(low, difference[n]) for n, (low, _) in bounds.items()},
+            high={n: np.maximum(high, difference[n]) for n, (_, high) in bounds.items()},
+        )
+
     def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> tuple[Array, Array, Array]:
+        point, drawn = self._reported(patients, regimens, intervals)
+        if not intervals:
+            return point, point, point
+        low, high = _bounds(drawn, axis=2)
+        return point, np.minimum(low, point), np.maximum(high, point)
+
+    def _reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> tuple[Array, Array]:
+        """P(outcome | given), shape (n, o, r), and draws of it, shape (n, o, DRAWS, r)."""
         left, right = self.prior.design(patients, regimens)
         n, o, r, t = patients.n, len(self.names), len(regimens), len(self.prior.terms)
         weighted = (self._beta[None] * left[:, None]).reshape(n * o * DRAWS, t)
@@ -95,18 +139,10 @@ class Engine:
         )
         point = self._chain(expit(final))
         if not intervals:
-            return point, point, point
-        # The evidence's spread on the log-odds scale is carried over unchanged: data never narrow it here.
-        if np.array_equal(final, pooled):
-            spread = chances
-        else:
-            spread = expit(drawn + (final - pooled)[:, :, None])
-        ordered = np.sort(self._chain(spread), axis=2)
-        position = np.array(INTERVAL) * (DRAWS - 1)
-        below = np.floor(position).astype(int)
-        share = position - below
-        low, high = (ordered[:, :, b] * (1 - s) + ordered[:, :, b + 1] * s for b, s in zip(below, share, strict=True))
-        return point, np.minimum(low, point), np.maximum(high, point)
+            return point, point[:, :, None]
+        # What was learned beyond the prior shifts the draws; it never narrows their spread.
+        moved = chances if np.array_equal(final, pooled) else expit(drawn + (final - pooled)[:, :, None])
+        return point, self._chain(moved)
 
     def _final(self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array) -> Array:
         learned = self.learned.get(outcome)
@@ -120,7 +156,23 @@ class Engine:
         return np.stack(list(self.spec.outcomes.product(by_name).values()), axis=1)  # type: ignore[arg-type]
 
     def _states(self, probability: Mapping[str, Array]) -> dict[str, Array]:
+        return self._states_of(np.stack([probability[name] for name in self.names], axis=1))
+
+    def _states_of(self, reported: Array) -> dict[str, Array]:
+        """Three states from P(outcome | given) with outcomes on axis 1."""
         tree = self.spec.outcomes
-        resected = probability[tree.part(Part.RESECTION).name]
-        with_major = resected * probability[tree.part(Part.COMPLICATION).name]
+        resected = reported[:, self.names.index(tree.part(Part.RESECTION).name)]
+        with_major = resected * reported[:, self.names.index(tree.part(Part.COMPLICATION).name)]
         return dict(zip(STATES, (1.0 - resected, resected - with_major, with_major), strict=True))
+
+
+def _bounds(drawn: Array, axis: int) -> tuple[Array, Array]:
+    """Bounds of the interval over draws, interpolated between order statistics."""
+    ordered = np.sort(drawn, axis=axis)
+    found = []
+    for share in INTERVAL:
+        position = share * (DRAWS - 1)
+        below = int(position)
+        lower, upper = np.take(ordered, below, axis), np.take(ordered, below + 1, axis)
+        found.append(lower + (position - below) * (upper - lower))
+    return found[0], found[1]

@@ -117,3 +117,29 @@ def test_a_logistic_regression_fills_a_missing_factor_with_its_median_and_says_i
 def test_intervals_can_be_left_out(spec, prior, patients, manifest_of):
     scores = Bundle(manifest_of(spec), prior, spec).score(patients, list(spec.regimens.all())[:2], intervals=False)
     assert scores.low["resection_12m"] == pytest.approx(scores.probability["resection_12m"])
+
+
+def test_the_interval_of_a_difference_is_narrower_than_the_two_intervals_suggest(spec, prior, patients, manifest_of):
+    bundle = Bundle(manifest_of(spec), prior, spec)
+    pair = [spec.regimens.regimen("folfox", b) for b in ("bevacizumab", "none")]
+    scores, compared = bundle.score(patients, pair), bundle.compare(patients, *pair)
+    name = "resection_12m"
+    p = scores.probability[name]
+    assert compared.difference[name] == pytest.approx(p[:, 0] - p[:, 1])
+    assert (compared.low[name] <= compared.difference[name]).all()
+    alone = (scores.high[name] - scores.low[name]).sum(axis=1)
+    assert (compared.high[name] - compared.low[name] < 0.7 * alone).all()
+
+
+def test_only_what_is_not_conditional_on_resection_is_compared(spec, prior, patients, manifest_of):
+    bundle = Bundle(manifest_of(spec), prior, spec)
+    compared = bundle.compare(patients, *spec.regimens.all()[:2])
+    assert "major_complication" not in compared.difference
+    assert sum(compared.difference[s] for s in STATES) == pytest.approx(np.zeros(3))
+
+
+def test_a_regimen_compared_with_itself_does_not_differ(spec, prior, patients, manifest_of):
+    same = spec.regimens.all()[5]
+    compared = Bundle(manifest_of(spec), prior, spec).compare(patients, same, same)
+    for name in compared.difference:
+        assert compared.low[name] == pytest.approx(0) and compared.high[name] == pytest.approx(0)
