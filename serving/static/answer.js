@@ -131,7 +131,7 @@ export class AnswerView {
       make(
         "ul",
         { class: "course" },
-        parts.map(([state, , shown]) => make("li", { "data-state": state }, make("strong", {}, shown), ` ${lower(this.text.states[state])}`)),
+        parts.map(([state, , shown]) => make("li", { "data-state": state }, make("strong", {}, shown), make("span", {}, ` ${lower(this.text.states[state])}`))),
       ),
     ];
   }

@@ -57,7 +57,8 @@ function showAnswer(answer, values) {
   byId("basis-text").textContent = data.text.bases[kind].text;
   const count = answer.regimens.length;
   announce(`Estimates for ${count} regimen${count === 1 ? "" : "s"} are shown.`);
-  byId("results").focus();
+  byId("results").focus({ preventScroll: true }); // which would bring the middle of a long answer into sight
+  byId("results").scrollIntoView({ block: "start" });
 }
 
 async function ask() {

@@ -470,6 +470,7 @@ def test_the_page_fits_from_a_phone_to_a_projector(visit):
     page = visit(320)
     page.fill("#f-age_years", "54")
     estimate(page)
+    expect(page.locator("#results-title")).to_be_in_viewport()
     page.evaluate(OPEN_ALL)
     for width in (320, 390, 768, 1099, 1440, 1920):
         page.set_viewport_size({"width": width, "height": 900})
