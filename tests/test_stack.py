@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -32,9 +32,9 @@ def free_port() -> int:
 
 
 class Launched:
-    """A stack of stubs in a process of its own, with a store of its own."""
+    """A stack in a process of its own, with a store of its own; of stubs, unless a command says otherwise."""
 
-    def __init__(self, store: Path, **environment: str) -> None:
+    def __init__(self, store: Path, command: Sequence[str] = ("-c", LAUNCH), **environment: str) -> None:
         self.store = store
         self.environment = os.environ | {
             "RESECTA_STORE": str(store),
@@ -45,14 +45,14 @@ class Launched:
         self.output = store.with_suffix(".out")
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", LAUNCH], env=self.environment, cwd=ROOT, stdout=output, stderr=output
+                [sys.executable, *command], env=self.environment, cwd=ROOT, stdout=output, stderr=output
             )
 
     def said(self) -> str:
         return self.output.read_text()
 
-    def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 30
+    def wait_for(self, text: str, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
         while text not in self.said():
             assert time.monotonic() < deadline and self.process.poll() is None, self.said()
             time.sleep(0.05)
@@ -60,7 +60,7 @@ class Launched:
     def end(self, number: int | None = None) -> int:
         if number is not None:
             self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def calls(self) -> list[str]:
         return [line.split()[1] for line in (self.store / "calls.txt").read_text().splitlines()]
@@ -219,3 +219,27 @@ def test_the_example_patient_is_one_the_specification_knows():
     specification = features.load_specification()
     example = json.loads(stack.EXAMPLE.read_text())
     assert set(example["patient"]) <= set(specification.fields)
+
+
+@pytest.mark.slow
+def test_the_real_stack_predicts_compares_and_stops(tmp_path):
+    run = Launched(tmp_path / "store", ["-m", "resecta", "up"], RESECTA_PATIENTS="600")
+    try:
+        run.wait_for("A prediction", 120)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{run.environment['RESECTA_PORT']}/predict",
+            data=stack.EXAMPLE.read_bytes(),
+            headers={"content-type": "application/json"},
+        )
+        answer = json.load(urllib.request.urlopen(request, timeout=10))
+        asked = json.loads(stack.EXAMPLE.read_text())["regimens"]
+        assert [{key: regimen[key] for key in asked[0]} for regimen in answer["regimens"]] == asked
+        run.wait_for("Ctrl-C stops everything", 400)
+        page = f"http://127.0.0.1:{run.environment['RESECTA_MLFLOW_PORT']}/"
+        assert b"<title>MLflow</title>" in urllib.request.urlopen(page, timeout=10).read()
+        aliases, versions = stack.registered(run.store)
+        assert aliases["champion"] != aliases["challenger"] and len(versions) == 2
+        family = psutil.Process(run.process.pid).children(recursive=True)
+    finally:
+        run.end(signal.SIGINT)
+    assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
