@@ -89,6 +89,26 @@ class Scorer:
         """Answer several patients, in order."""
         return {"predictions": self._answers(request["patients"], request.get("regimens"), request["profile"])}
 
+    def compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Compare two regimens for one patient: the first minus the second.
+
+        Only what is not conditional on resection is compared (DOMAIN 5.5).
+        """
+        record = {name: value for name, value in request["patient"].items() if value is not None}
+        keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in request["regimens"])
+        first, second = self._planned(keys).regimens
+        compared = self.bundle.compare(Patients.from_records(self.spec, [record]), first, second)
+        return {
+            "model": self.model,
+            "first": first.label,
+            "second": second.label,
+            "assumed": self._assumptions(patient_facts(self.spec, record)),
+            "differences": {
+                name: _difference(float(value[0]), float(compared.low[name][0]), float(compared.high[name][0]))
+                for name, value in compared.difference.items()
+            },
+        }
+
     def _answers(
         self, patients: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]] | None, profile: str
     ) -> list[dict[str, Any]]:
@@ -188,6 +208,12 @@ def _flag(flag: Flag) -> dict[str, str]:
 
 def _in_words(field: Field, mix: FieldMix) -> dict[str, str]:
     return {"label": field.label, "assumed": mix.describe(field)}
+
+
+def _difference(difference: float, low: float, high: float) -> dict[str, Any]:
+    words = "reliably higher" if low > 0 else "reliably lower" if high < 0 else "no reliable difference"
+    rounded = {"difference": difference, "low": low, "high": high}
+    return {**{name: round(value, _DIGITS) for name, value in rounded.items()}, "words": words}
 
 
 def _plain(scores: Scores) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class RequestModels(Protocol):
     def batch(self) -> type[BaseModel]:
         """Body of POST /predict_batch."""
 
+    @property
+    def compare(self) -> type[BaseModel]:
+        """Body of POST /compare."""
+
     def message_for(self, loc: tuple[int | str, ...], error: Mapping[str, Any]) -> tuple[str, str, str]:
         """Word one of pydantic's errors: dotted path, code and message, none repeating the value."""
 
@@ -50,6 +54,9 @@ class Scorer(Protocol):
 
     def answer_batch(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the answers to many patients under the key `predictions`, ready for JSON."""
+
+    def compare(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the differences between two regimens for one patient, ready for JSON."""
 
 
 class Ready(NamedTuple):

@@ -109,7 +109,9 @@ def openapi_document(application: Application) -> dict[str, Any]:
         [
             (models.predict, "validation"),
             (models.batch, "validation"),
+            (models.compare, "validation"),
             (answers.predict, "serialization"),
+            (answers.compare, "serialization"),
             (answers.batch, "serialization"),
             (Errors, "serialization"),
         ],
@@ -140,6 +142,7 @@ def openapi_document(application: Application) -> dict[str, Any]:
     operations: dict[str, dict[str, Any]] = {
         "/predict": {"post": post("One patient", models.predict, answers.predict)},
         "/predict_batch": {"post": post("Many patients", models.batch, answers.batch)},
+        "/compare": {"post": post("Two regimens for one patient", models.compare, answers.compare)},
         "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json", 503)},
         "/model": {"get": get("What the numbers rest on", "application/json", 503)},
         "/readyz": {"get": unguarded("Whether predictions are answered", 503)},

@@ -46,11 +46,14 @@ class RequestModels:
         ``{"patient": {...}, "regimens": [...] | null, "profile": "eu"}``.
     batch
         The same with ``"patients": [...]``, 1 to 1,000 of them.
+    compare
+        ``{"patient": {...}, "regimens": [first, second]}``.
     """
 
     spec: Specification
     predict: type[BaseModel]
     batch: type[BaseModel]
+    compare: type[BaseModel]
 
     def message_for(self, loc: Location, error: Mapping[str, Any]) -> Told:
         """Dotted path, code and message of one entry of `ValidationError.errors`, given with its input."""
@@ -92,7 +95,14 @@ def request_models(spec: Specification) -> RequestModels:
         patients=(patients, pydantic.Field(title="Patients", min_length=1, max_length=MOST_PATIENTS)),
         **shared,
     )
-    return RequestModels(spec, predict, batch)
+    compare = create_model(
+        "CompareRequest",
+        __base__=Body,
+        __doc__="One patient under two regimens.",
+        patient=(patient, pydantic.Field(title="Patient")),
+        regimens=_pair(spec),
+    )
+    return RequestModels(spec, predict, batch, compare)
 
 
 def _attribute(field: Field, more: str = "", optional: bool = False) -> Any:
@@ -184,6 +194,12 @@ def _regimens(spec: Specification) -> Any:
         f"{DEFAULT_WEEKS} weeks."
     )
     return chosen | None, pydantic.Field(default=None, title="Regimens", description=told)
+
+
+def _pair(spec: Specification) -> Any:
+    chosen: Any = list[_regimen(spec)]  # type: ignore[misc]
+    chosen = Annotated[chosen, pydantic.Field(min_length=2, max_length=2), AfterValidator(_refuse_repeats(spec))]
+    return chosen, pydantic.Field(title="Regimens", description="Two; the answer is the first minus the second.")
 
 
 def _regimen(spec: Specification) -> type[BaseModel]:

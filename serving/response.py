@@ -7,7 +7,7 @@ one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -35,6 +35,15 @@ class Estimate(Part):
     low: Probability
     high: Probability
     given: str | None = Attribute(default=None, description="The event that is presupposed; absent: none.")
+
+
+class Difference(Part):
+    """A difference of probabilities with its 90% interval, and what may be said of it."""
+
+    difference: float
+    low: float
+    high: float
+    words: Literal["reliably higher", "reliably lower", "no reliable difference"]
 
 
 class Model(Part):
@@ -87,10 +96,11 @@ class RaisedFlag(Part):
 
 @dataclass(frozen=True, slots=True)
 class ResponseModels:
-    """Models of the answers of POST /predict and POST /predict_batch."""
+    """Models of the answers of POST /predict, POST /predict_batch and POST /compare."""
 
     predict: type[BaseModel]
     batch: type[BaseModel]
+    compare: type[BaseModel]
 
 
 def response_models(spec: Specification) -> ResponseModels:
@@ -129,4 +139,16 @@ def response_models(spec: Specification) -> ResponseModels:
         __doc__="The answers to many patients, in the order asked.",
         predictions=(list[predict], ...),
     )
-    return ResponseModels(predict, batch)
+    compared = [o.name for o in spec.outcomes.outcomes if o.given is None] + list(STATES)
+    differences: dict[str, Any] = {name: (Difference, ...) for name in compared}
+    compare = create_model(
+        "CompareAnswer",
+        __base__=Part,
+        __doc__="The first regimen minus the second, for what is not conditional on resection.",
+        model=(Model, ...),
+        first=(str, ...),
+        second=(str, ...),
+        assumed=(list[Assumption], ...),
+        differences=(create_model("Differences", __base__=Part, **differences), ...),
+    )
+    return ResponseModels(predict, batch, compare)

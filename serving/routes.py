@@ -62,6 +62,7 @@ class Routes(Router):
         table: list[tuple[str, str, Callable[..., Any]]] = [
             ("POST", "/predict", self.predict),
             ("POST", "/predict_batch", self.predict_batch),
+            ("POST", "/compare", self.compare),
             ("GET", "/readyz", self.readiness),
             ("GET", "/livez", self.liveness),
             ("GET", "/", self.page),
@@ -96,6 +97,17 @@ class Routes(Router):
             return _json(answer, _PRIVATE)
 
         # A thread costs more than a patient does; a large body is no single patient, only costly to refuse.
+        return work() if len(body) <= SMALL_BODY else await self._aside(work)
+
+    async def compare(self, request: Request) -> Response:
+        """Answer how two regimens differ for one patient."""
+        ready = self.application.ready()
+        body = await request.body()
+
+        def work() -> Response:
+            read = read_body(request.headers, body, ready.models.compare, ready.models)
+            return _json(ready.scorer.compare(read), _PRIVATE)
+
         return work() if len(body) <= SMALL_BODY else await self._aside(work)
 
     async def predict_batch(self, request: Request) -> Response:

@@ -25,6 +25,9 @@ METRICS: dict[str, Callable[[Array, Array], Metric]] = {
     "calibration_intercept": calibration_intercept,
     "observed_to_expected": observed_to_expected,
 }
+# Events and non-events without which a candidate answers from evidence. An update moves the evidence only as far as
+# the events allow, so it needs just enough to have a direction.
+CANDIDATE_NEEDS: dict[Learner, int] = {"evidence": 0, "logistic": MIN_EVENTS, "xgboost": MIN_EVENTS, "xgboost_prior": 1}
 _FOLD_EVENTS = 8  # fewer in a training fold than this and the fold answers from evidence
 
 
@@ -81,7 +84,9 @@ def assess(
     reasons: dict[str, str] = {}
     for outcome in encoded.spec.outcomes.names:
         reason = (
-            "answered by the evidence prior" if learner == "evidence" else enough(encoded, outcome, _needed(learner))
+            "answered by the evidence prior"
+            if learner == "evidence"
+            else enough(encoded, outcome, CANDIDATE_NEEDS[learner])
         )
         if reason is not None:
             reasons[outcome] = reason
@@ -104,18 +109,13 @@ def assess(
     return Assessed(learner, reported, fits, calibration, reasons, metrics)
 
 
-def _needed(learner: Learner) -> int:
-    # An update moves the evidence only as far as the events allow, so it needs just enough to have a direction.
-    return 1 if learner == "xgboost_prior" else MIN_EVENTS
-
-
 def _held_out(learner: Learner, encoded: Encoded, outcome: str, fold: NDArray[np.int64]) -> Array:
     prior = encoded.prior[:, encoded.column(outcome)]
     predicted = prior.copy()
     for k in np.unique(fold):
         rows = encoded.eligible(outcome) & (fold != k)
         y = encoded.outcomes[outcome][rows]
-        if min(y.sum(), len(y) - y.sum()) >= min(_FOLD_EVENTS, _needed(learner)):
+        if min(y.sum(), len(y) - y.sum()) >= min(_FOLD_EVENTS, CANDIDATE_NEEDS[learner]):
             fit = fit_candidate(learner, encoded, outcome, rows)
             predicted[fold == k] = fit.log_odds(encoded)[fold == k]
     return predicted

@@ -52,6 +52,27 @@ async def test_a_batch_is_what_the_openapi_document_says(front, application):
     assert len(application.answers.batch.model_validate_json(answer.content).predictions) == 2
 
 
+async def test_two_regimens_are_compared_as_the_openapi_document_says(front, application):
+    patient = json.loads(EXAMPLE.read_text())["patient"]
+    pair = [{"backbone": "folfox", "biologic": b} for b in ("bevacizumab", "none")]
+    answer = await post(front, application, "/compare", {"patient": patient, "regimens": pair})
+    assert answer.status_code == 200
+    read = application.answers.compare.model_validate_json(answer.content)
+    assert "FOLFOX" in read.second and "bevacizumab" in read.first.lower()
+    for difference in vars(read.differences).values():
+        words = {True: "reliably higher", False: "reliably lower"}
+        clear = difference.low > 0 or difference.high < 0
+        assert difference.words == (words[difference.low > 0] if clear else "no reliable difference")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+async def test_a_comparison_takes_exactly_two_regimens(front, application, count):
+    regimens = [{"backbone": "folfox", "biologic": b} for b in ("none", "cetuximab", "bevacizumab")][:count]
+    answer = await post(front, application, "/compare", {"patient": {"age_years": 60}, "regimens": regimens})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "regimens"
+
+
 async def test_the_documents_and_the_page_are_answered(front, application):
     async with front(application).client() as client:
         assert (await client.get("/readyz")).json()["model"]["name"] == "resecta"

@@ -207,6 +207,7 @@ async def test_without_a_model_the_service_is_alive_says_why_and_predicts_nothin
             ("GET", "/specification"),
             ("POST", "/predict"),
             ("POST", "/predict_batch"),
+            ("POST", "/compare"),
         ]:
             refused = await client.request(method, path, json=GOOD if method == "POST" else None)
             assert refused.status_code == 503

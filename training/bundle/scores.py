@@ -104,7 +104,7 @@ class Engine:
         Only what is not conditional on resection is compared, because those resected under one regimen are not
         those resected under the other (DOMAIN 5.5). Uncertainty that both share cancels.
         """
-        point, drawn = self._reported(patients, [first, second])
+        point, drawn = self.reported(patients, [first, second])
         names = [o.name for o in self.spec.outcomes.outcomes if o.given is None]
         rows = [self.names.index(name) for name in names]
         states_point, states_drawn = self._states_of(point), self._states_of(drawn)
@@ -120,13 +120,13 @@ class Engine:
         )
 
     def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> tuple[Array, Array, Array]:
-        point, drawn = self._reported(patients, regimens, intervals)
+        point, drawn = self.reported(patients, regimens, intervals)
         if not intervals:
             return point, point, point
         low, high = _bounds(drawn, axis=2)
         return point, np.minimum(low, point), np.maximum(high, point)
 
-    def _reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> tuple[Array, Array]:
+    def reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> tuple[Array, Array]:
         """P(outcome | given), shape (n, o, r), and draws of it, shape (n, o, DRAWS, r)."""
         left, right = self.prior.design(patients, regimens)
         n, o, r, t = patients.n, len(self.names), len(regimens), len(self.prior.terms)

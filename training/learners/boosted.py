@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bundle.learned import save_booster
-from training.encoded import Encoded
+from training.encoded import MIN_EVENTS, Encoded
 from training.learners.candidate import Fit, Rows
 from training.learners.update import Updated, prior_moments, update
 from validation.calibration import log_odds
@@ -68,6 +68,8 @@ def fit_from_prior(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
     """
     y, effects = encoded.outcomes[outcome][rows], encoded.effects[rows]
     updated = _update(encoded, outcome, effects, y)
+    if min(y.sum(), len(y) - y.sum()) < MIN_EVENTS:
+        return Fit(lambda data: updated.log_odds(data.effects), updated=updated, notes=(("trees", 0.0),))
     fold = _stratified(y)
     start = np.empty(len(y))
     for k in range(INNER_FOLDS):
