@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -279,7 +280,7 @@ class _progress:
         )
         self._title, self._steps = title, steps
 
-    def __enter__(self) -> object:
+    def __enter__(self) -> Callable[[str, str], None]:
         self._bar.start()
         self._task = self._bar.add_task(self._title, total=self._steps)
         return self._tick
