@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from features import INTERCEPT, Part, Regimen, Specification, load_specification
+from features.encoding import Encoding, PatientFactor
 from training.bundle import OutcomeModel, Prior
 from training.bundle.learned import BoosterModel
 from training.bundle.prior import OutcomePrior
@@ -36,13 +37,14 @@ from training.evidence import load_prior
 from training.learners import Fit, fit_candidate
 from training.learners.update import prior_moments
 from training.recalibration import calibrate
-from training.registry import Cohort, build_cohort
-from training.simulator import Truth, simulate
+from training.registry import Cohort, build_cohort, read_registry
+from training.simulator import Truth, draw_truth, simulate
 from training.simulator.settings import load_settings
 from validation.calibration import fit_line
 
 Array = NDArray[np.float64]
 SIZES = (0, 50, 100, 200, 500, 1000, 5000)
+SITES = 5
 TEST = 400  # held-out patients behind each excess log loss
 COVERED = 60  # of them, with all regimens, behind each interval coverage
 CANDIDATES = ("evidence", "recalibrated", "updated", "xgboost_prior", "logistic", "xgboost")
@@ -53,7 +55,7 @@ class Scenario:
     """A way in which the truth differs from the evidence."""
 
     name: str
-    bend: Callable[[Specification, Truth, Cohort | None], Truth]
+    truth: Callable[[Specification, Prior, int], Truth]
     confounding: float = 1.0
 
 
@@ -76,34 +78,57 @@ def drawn_truth(spec: Specification, prior: Prior, seed: int) -> Truth:
     return Truth(encoding, coefficients, {})
 
 
-def _same(spec: Specification, truth: Truth, cohort: Cohort | None) -> Truth:
-    return truth
+def _right(spec: Specification, prior: Prior, seed: int) -> Truth:
+    return drawn_truth(spec, prior, seed)
 
 
-def _prognosis_off(spec: Specification, truth: Truth, cohort: Cohort | None) -> Truth:
-    return truth.scaled(0.7)
+def _prognosis_off(spec: Specification, prior: Prior, seed: int) -> Truth:
+    return drawn_truth(spec, prior, seed).scaled(0.7)
 
 
-def _contrast_off(spec: Specification, truth: Truth, cohort: Cohort | None) -> Truth:
+def _contrast_off(spec: Specification, prior: Prior, seed: int) -> Truth:
     # The triplet removes disease in 12 points fewer than the evidence has it, at a rate of about 40%.
     resection = spec.outcomes.part(Part.RESECTION).name
     term = next(f.name for f in spec.encoding.regimen_factors if len(f.exposures) == 2 and not f.weeks)
-    return truth.with_effect(resection, term, truth.coefficients[resection].get(term, 0.0) - 0.55)
+    truth = drawn_truth(spec, prior, seed)
+    mean = {c.term: c.mean for p in prior.parameters.outcomes if p.outcome == resection for c in p.coefficients}
+    return truth.with_effect(resection, term, mean.get(term, 0.0) - 0.55)
 
 
-def _nonlinear(spec: Specification, truth: Truth, cohort: Cohort | None) -> Truth:
+def _nonlinear(spec: Specification, prior: Prior, seed: int) -> Truth:
+    # Thresholds where the evidence has straight lines, on inputs that nearly every registry records.
+    by_name = {f.name: f for f in spec.encoding.patient_factors}
+    count, size, age = (by_name[n].of for n in ("metastases", "diameter", "age"))
+    added = (
+        PatientFactor(name="few", of=count, below=5),
+        PatientFactor(name="very_large", of=size, above=80),
+        PatientFactor(name="old", of=age, at_least=72),
+        PatientFactor(name="old_with_many", product=("old", "bilobar")),
+    )
+    truth = drawn_truth(spec, prior, seed)
+    wider = Encoding(
+        patient_factors=(*truth.encoding.patient_factors, *added),
+        regimen_factors=truth.encoding.regimen_factors,
+        interactions=truth.encoding.interactions,
+    )
+    truth = replace(truth, encoding=wider)
     resection = spec.outcomes.part(Part.RESECTION).name
-    for factor, size in zip(load_settings(spec).terms.patient_factors, (-1.0, 0.0, -1.2, 0.0, -2.5, -1.0), strict=True):
-        truth = truth.with_effect(resection, factor.name, size)
+    for factor, effect in zip(added, (1.5, -1.5, 0.8, -2.0), strict=True):
+        truth = truth.with_effect(resection, factor.name, effect)
     return truth
 
 
+def _simulator(spec: Specification, prior: Prior, seed: int) -> Truth:
+    return draw_truth(spec, seed, SITES)
+
+
 SCENARIOS = (
-    Scenario("prior_right", _same),
+    Scenario("prior_right", _right),
     Scenario("prognosis_off", _prognosis_off),
     Scenario("contrast_off", _contrast_off),
-    Scenario("confounded", _same, confounding=2.5),
+    Scenario("confounded", _right, confounding=2.5),
     Scenario("nonlinear", _nonlinear),
+    Scenario("simulator", _simulator),
 )
 
 
@@ -128,10 +153,10 @@ def world(scenario: Scenario, seed: int, most: int) -> World:
     """Invent one population under a scenario."""
     spec = load_specification()
     prior = load_prior(spec)
-    truth = scenario.bend(spec, drawn_truth(spec, prior, seed), None)
+    truth = scenario.truth(spec, prior, seed)
     size = int(1.25 * (most + TEST)) + 50
     registry, table = simulate(
-        spec, patients=size, seed=seed, sites=5, truth_override=truth, confounding=scenario.confounding
+        spec, patients=size, seed=seed, sites=SITES, truth_override=truth, confounding=scenario.confounding
     )
     cohort = build_cohort(registry, spec)
     rng = np.random.default_rng(seed)
@@ -154,9 +179,17 @@ def _world(
     return World(spec, prior, cohort, encode(cohort, prior, spec), within, received)
 
 
-def measure(scenario: Scenario, seed: int, sizes: Sequence[int]) -> list[dict[str, object]]:
-    """Every figure of one scenario and seed, one row a size, candidate and outcome."""
-    here = world(scenario, seed, max(sizes))
+def world_from(registry: Path, truth: Path, seed: int) -> World:
+    """Read a population made by anyone: a registry and the truth behind it, as `resecta simulate` writes them."""
+    spec = load_specification()
+    prior = load_prior(spec)
+    cohort = build_cohort(read_registry(registry, spec, None).frame, spec)
+    cohort = cohort.take(np.random.default_rng(seed).permutation(cohort.patients.n))
+    return _world(spec, prior, cohort, pd.read_parquet(truth), [r.key for r in spec.regimens.all()])
+
+
+def measure(name: str, here: World, seed: int, sizes: Sequence[int]) -> list[dict[str, object]]:
+    """Every figure of one population, one row a size, candidate and outcome."""
     tree = here.spec.outcomes
     wanted = [tree.part(Part.PRIMARY).name, tree.part(Part.COMPLICATION).name]
     chain = list(dict.fromkeys(n for name in wanted for n in (*tree.ancestors(name)[::-1], name)))
@@ -168,17 +201,17 @@ def measure(scenario: Scenario, seed: int, sizes: Sequence[int]) -> list[dict[st
         for candidate, fits in fitted.items():
             for outcome in wanted:
                 rows.append(
-                    {"scenario": scenario.name, "seed": seed, "n": size, "candidate": candidate, "outcome": outcome}
+                    {"scenario": name, "seed": seed, "n": size, "candidate": candidate, "outcome": outcome}
                     | _excess(here, fits, outcome)
                 )
         about = _intervals(here, fitted["xgboost_prior"], wanted)
         for outcome in wanted:
             rows.append(
-                {"scenario": scenario.name, "seed": seed, "n": size, "candidate": "xgboost_prior", "outcome": outcome}
+                {"scenario": name, "seed": seed, "n": size, "candidate": "xgboost_prior", "outcome": outcome}
                 | about[outcome]
             )
         rows.append(
-            {"scenario": scenario.name, "seed": seed, "n": size, "candidate": "xgboost_prior", "outcome": wanted[0]}
+            {"scenario": name, "seed": seed, "n": size, "candidate": "xgboost_prior", "outcome": wanted[0]}
             | _contrast(here, fitted["xgboost_prior"], train, wanted[0])
         )
     return rows
@@ -311,7 +344,8 @@ def _contrast(here: World, fits: Mapping[str, Fit], train: NDArray[np.bool_], ou
 
 def _job(task: tuple[int, int, tuple[int, ...]]) -> list[dict[str, object]]:
     which, seed, sizes = task
-    return measure(SCENARIOS[which], seed, sizes)
+    scenario = SCENARIOS[which]
+    return measure(scenario.name, world(scenario, seed, max(sizes)), seed, sizes)
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
@@ -352,10 +386,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--large-seeds", type=int, default=5, help="seeds at the largest size")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--scenarios", nargs="+", default=[s.name for s in SCENARIOS])
+    parser.add_argument("--scenarios", nargs="+", default=[s.name for s in SCENARIOS if s.name != "simulator"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/learning"))
+    parser.add_argument("--registry", type=Path, help="a registry made by anyone, with --truth")
+    parser.add_argument("--truth", type=Path, help="its truth: true probabilities under every regimen (.parquet)")
     asked = parser.parse_args()
+    if (asked.registry is None) != (asked.truth is None):
+        parser.error("--registry and --truth go together")
     asked.out.mkdir(parents=True, exist_ok=True)
     sizes = sorted(asked.sizes)
     tasks = [
@@ -365,6 +403,9 @@ def main() -> None:
         if scenario.name in asked.scenarios
     ]
     rows: list[dict[str, object]] = []
+    if asked.registry is not None:
+        here, tasks = world_from(asked.registry, asked.truth, 1), []
+        rows = measure(asked.registry.stem, here, 1, [n for n in sizes if n + TEST <= here.encoded.n])
     with ProcessPoolExecutor(asked.workers) as pool:
         for done, future in enumerate(as_completed([pool.submit(_job, t) for t in tasks]), 1):
             rows += future.result()

@@ -70,12 +70,20 @@ class Interaction(Frozen):
     regimen: str
 
 
+class Threshold(Frozen):
+    """A patient factor cut in two."""
+
+    factor: str
+    above: float
+
+
 class Encoding(Frozen):
     """The declared encoding, and the arithmetic that carries it out."""
 
     patient_factors: tuple[PatientFactor, ...]
     regimen_factors: tuple[RegimenFactor, ...]
     interactions: tuple[Interaction, ...]
+    comparable_by: tuple[Threshold, ...] = ()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -95,6 +103,19 @@ class Encoding(Frozen):
             if term.patient not in patient or term.regimen not in regimen:
                 raise ValueError(f"interaction {term.name}: unknown factor {term.patient} or {term.regimen}")
         return self
+
+    @model_validator(mode="after")
+    def _thresholds_fit(self) -> Self:
+        stray = {t.factor for t in self.comparable_by} - {f.name for f in self.patient_factors}
+        if stray:
+            raise ValueError(f"comparable_by: unknown factor {', '.join(sorted(stray))}")
+        return self
+
+    def strata(self, patients: Patients) -> NDArray[np.int64]:
+        """Side of each threshold of `comparable_by`: 0 or 1, and -1 where not known; shape (n, thresholds)."""
+        values = self.patient_matrix(patients, [t.factor for t in self.comparable_by])
+        sides = values > np.array([t.above for t in self.comparable_by])
+        return np.where(np.isnan(values), -1, sides).astype(np.int64)
 
     @property
     def learned(self) -> tuple[str, ...]:

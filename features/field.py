@@ -260,7 +260,9 @@ class Field(Frozen):
         if isinstance(value, dt.date):
             return None
         try:
-            dt.date.fromisoformat(value)
+            # Python also reads 20240131 and 2024-W05-3; only what is said to be allowed is.
+            if dt.date.fromisoformat(value).isoformat() == value:
+                return None
         except (TypeError, ValueError):
-            return self._complain("wrong_type", "is not a date")
-        return None
+            pass
+        return self._complain("wrong_type", "is not a date")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from features.derived import FORMULAS
 from features.field import Field, Kind
+from features.problem import InvalidValues, Problem
 
 if TYPE_CHECKING:
     from features.specification import Specification
@@ -42,6 +44,22 @@ def _date(value: Any) -> dt.date:
     return dt.date.fromisoformat(value) if isinstance(value, str) else value
 
 
+def _problems(spec: Specification, records: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """Every problem of every record; its path begins with the position of the record when there are several."""
+    found: list[Problem] = []
+    for i, record in enumerate(records):
+        path = f"{i}." if len(records) > 1 else ""
+        for name in dict.fromkeys([*(f.name for f in spec.asked), *record]):
+            field = spec.fields.get(name)
+            if field is None:
+                problem: Problem | None = Problem(name, "unknown_field", f"{name} is not in the specification.")
+            else:
+                problem = field.problem(record.get(name))
+            if problem is not None:
+                found.append(replace(problem, field=f"{path}{name}"))
+    return found
+
+
 class Patients:
     """A table of patients in coded form.
 
@@ -68,8 +86,24 @@ class Patients:
         self._columns: dict[str, Column] = dict(columns)
 
     @classmethod
-    def from_records(cls, spec: Specification, records: Sequence[Mapping[str, Any]]) -> Patients:
-        """Code a list of raw records (values as JSON gives them; absent or None is unknown)."""
+    def from_records(cls, spec: Specification, records: Sequence[Mapping[str, Any]], check: bool = False) -> Patients:
+        """Code a list of raw records (values as JSON gives them; absent or None is unknown).
+
+        Parameters
+        ----------
+        check
+            Judge every value first, and the asked fields that are required. Leave it out only where that has been
+            done: by the request model, or by validation.
+
+        Raises
+        ------
+        InvalidValues
+            With every problem, when `check` is true and there is any.
+        """
+        if check:
+            problems = _problems(spec, records)
+            if problems:
+                raise InvalidValues(problems)
         names = {name for record in records for name in record}
         raw = {name: [record.get(name) for record in records] for name in names}
         return cls.from_raw(spec, len(records), raw)
@@ -80,8 +114,8 @@ class Patients:
 
         Raises
         ------
-        InvalidValues
-            With every problem, when any value does not fit its field.
+        ValueError
+            At the first value that has no code. Limits are not checked here; see `from_records`.
         """
         columns: dict[str, Column] = {}
         for name, values in raw.items():

@@ -9,18 +9,20 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features import Field, Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
 from features.flag import Flag, Occasion
 from training.bundle import Bundle, Scores
 from training.bundle.case_mix import FieldMix
+from training.bundle.support import level
 
 _DIGITS = 4  # a hundredth of a percentage point: finer than any evidence, coarse enough to read
 _SUPPORT = {
-    "none": "No comparable real patients stand behind this number; it rests on published evidence alone.",
-    "limited": "Few real patients of the training registry had this regimen.",
-    "good": "Real patients of the training registry had this regimen.",
+    "none": "Fewer than 5 comparable real patients had this regimen, or none; it rests on published evidence alone.",
+    "limited": "Fewer than 20 comparable real patients of the training registry had this regimen.",
+    "good": "Comparable real patients of the training registry had this regimen.",
 }
 _SIMULATED = "No real patients stand behind this number; simulated patients do not count as support."
 
@@ -115,12 +117,19 @@ class Scorer:
         records = [{name: value for name, value in p.items() if value is not None} for p in patients]
         keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in asked) if asked else self._all
         planned = self._planned(keys)
-        scores = self.bundle.score(Patients.from_records(self.spec, records), planned.regimens)
-        numbers = _plain(scores)
-        return [self._one(i, record, planned, numbers, profile) for i, record in enumerate(records)]
+        coded = Patients.from_records(self.spec, records)
+        numbers = _plain(self.bundle.score(coded, planned.regimens))
+        strata = self.spec.encoding.strata(coded)
+        return [self._one(i, record, planned, numbers, strata[i], profile) for i, record in enumerate(records)]
 
     def _one(
-        self, row: int, record: Mapping[str, Any], planned: _Planned, numbers: Mapping[str, Any], profile: str
+        self,
+        row: int,
+        record: Mapping[str, Any],
+        planned: _Planned,
+        numbers: Mapping[str, Any],
+        stratum: NDArray[np.int64],
+        profile: str,
     ) -> dict[str, Any]:
         about = patient_facts(self.spec, record)
         flags = self.spec.flags.evaluate(about, planned.facts, profile, self.spec.unknown_codes, planned.memo)
@@ -133,6 +142,7 @@ class Scorer:
             "regimens": [
                 {
                     **described,
+                    "support": self._support(stratum, planned.regimens[j]),
                     "outcomes": {
                         name: {
                             "probability": numbers["probability"][name][row][j],
@@ -158,16 +168,15 @@ class Scorer:
                 "planned_cycles": r.planned_cycles,
                 "planned_weeks": r.planned_weeks,
                 "label": r.label,
-                "support": self._support(r),
             }
             for r in regimens
         )
         return _Planned(regimens, described, tuple(regimen_facts(r) for r in regimens), {})
 
-    def _support(self, regimen: Regimen) -> dict[str, Any]:
-        level = self.bundle.support.level(regimen)
-        text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level]
-        return {"level": level, "effective_patients": self.bundle.support.patients(regimen), "text": text}
+    def _support(self, stratum: NDArray[np.int64], regimen: Regimen) -> dict[str, Any]:
+        comparable = self.bundle.support.comparable(stratum, regimen)
+        text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level(comparable)]
+        return {"level": level(comparable), "effective_patients": comparable, "text": text}
 
     def _assumptions(self, about: Mapping[str, Any]) -> list[dict[str, str]]:
         def known(name: str) -> bool:

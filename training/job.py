@@ -21,7 +21,6 @@ from training.bundle import (
     OutcomeModel,
     Prior,
     PriorParameters,
-    RegimenCount,
     Support,
     TrainedOn,
     save_bundle,
@@ -205,13 +204,7 @@ def _support(cohort: Cohort, source: Source) -> Support:
     # Invented patients are no support.
     if source.simulated:
         return Support()
-    keys, counts = np.unique([r.key for r in cohort.regimens], axis=0, return_counts=True)
-    return Support(
-        counts=tuple(
-            RegimenCount(backbone=str(b), biologic=str(a), patients=int(n))
-            for (b, a), n in zip(keys, counts, strict=True)
-        )
-    )
+    return Support.of(cohort.spec, cohort.patients, cohort.regimens)
 
 
 def _manifest(

@@ -1,35 +1,58 @@
-"""Support: how many real patients in the training registry had a regimen."""
+"""Support: how many comparable real patients in the training registry had a regimen."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
-from features import Regimen
+import numpy as np
+from numpy.typing import NDArray
+
+from features import Patients, Regimen, Specification
 from features.field import Frozen
 
 Level = Literal["none", "limited", "good"]
-LIMITED = 20  # DOMAIN 2.4: fewer than 20 effective similar patients is low support
-GOOD = 100
+SHOWN = 5  # DOMAIN 3.2: cells below 5 are suppressed, so that no patient can be singled out
+GOOD = 20  # DOMAIN 2.4: fewer than 20 similar patients is low support
 
 
 class RegimenCount(Frozen):
-    """Real patients who started a regimen."""
+    """Real patients of one stratum (see `Encoding.strata`) who started a regimen."""
 
     backbone: str
     biologic: str
+    stratum: tuple[int, ...]
     patients: int
 
 
 class Support(Frozen):
-    """Counts by regimen. Empty when the model rests on evidence alone or on invented patients."""
+    """Counts by regimen and stratum. Empty when the model rests on evidence alone or on invented patients."""
 
     counts: tuple[RegimenCount, ...] = ()
 
-    def patients(self, regimen: Regimen) -> int:
-        """Real patients who started this backbone with this biologic."""
-        return sum(c.patients for c in self.counts if (c.backbone, c.biologic) == regimen.key)
+    @classmethod
+    def of(cls, spec: Specification, patients: Patients, regimens: Sequence[Regimen]) -> Support:
+        """Count real patients under the regimens they received."""
+        strata = map(tuple, spec.encoding.strata(patients).tolist())
+        found = Counter((*r.key, s) for r, s in zip(regimens, strata, strict=True))
+        return cls(
+            counts=tuple(
+                RegimenCount(backbone=b, biologic=a, stratum=s, patients=n) for (b, a, s), n in sorted(found.items())
+            )
+        )
 
-    def level(self, regimen: Regimen) -> Level:
-        """``none`` below 20 patients, ``limited`` below 100, else ``good``."""
-        patients = self.patients(regimen)
-        return "none" if patients < LIMITED else "limited" if patients < GOOD else "good"
+    def comparable(self, stratum: NDArray[np.int64], regimen: Regimen) -> int:
+        """Patients on this regimen who agree on everything that is known of the patient; 0 when fewer than 5."""
+        known = np.flatnonzero(stratum >= 0)
+        agreeing = sum(
+            c.patients
+            for c in self.counts
+            if (c.backbone, c.biologic) == regimen.key and all(c.stratum[d] == stratum[d] for d in known)
+        )
+        return agreeing if agreeing >= SHOWN else 0
+
+
+def level(patients: int) -> Level:
+    """``none`` below 5 comparable patients, ``limited`` below 20, else ``good``."""
+    return "none" if patients < SHOWN else "limited" if patients < GOOD else "good"
