@@ -388,7 +388,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--scenarios", nargs="+", default=[s.name for s in SCENARIOS if s.name != "simulator"])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/learning"))
+    parser.add_argument("--out", type=Path, default=Path("build/learning"))
     parser.add_argument("--registry", type=Path, help="a registry made by anyone, with --truth")
     parser.add_argument("--truth", type=Path, help="its truth: true probabilities under every regimen (.parquet)")
     asked = parser.parse_args()
