@@ -271,7 +271,10 @@ def _engine(here: World, fits: Mapping[str, Fit]) -> Engine:
         if fit.file is not None and fit.write is not None:
             raw = fit.write.keywords["raw"]  # type: ignore[attr-defined]
             learned[outcome] = BoosterModel(raw, here.encoded.factors, (), True, 0.0, spec)
-    models = [OutcomeModel(outcome=o, learner="xgboost_prior") for o in spec.outcomes.names]
+    models = [
+        OutcomeModel(outcome=o, learner="xgboost_prior", lack_of_fit=fits[o].lack_of_fit if o in fits else 0.0)
+        for o in spec.outcomes.names
+    ]
     return Engine(spec, Prior(parameters, spec), models, learned)
 
 

@@ -10,6 +10,7 @@ from features import Specification
 from training.bundle import TrainedOn
 from training.crossfit import METRICS, Assessed
 from training.encoded import Encoded
+from training.contrasts import moved_contrasts
 from training.plots import reliability_figure
 from training.store import Store
 
@@ -77,6 +78,9 @@ def log_candidate(assessed: Assessed, encoded: Encoded) -> None:
         mlflow.log_params(settings)
     answered = {"answered_from_evidence": dict(assessed.reasons), "not_computed": uncomputed}
     mlflow.log_dict(answered, "notes.json")
+    moved = moved_contrasts(assessed, encoded)
+    if moved:
+        mlflow.log_dict({"regimen_effects": moved}, "regimen_effects.json")
     mlflow.log_figure(reliability_figure(assessed, encoded), "reliability.png")
 
 

@@ -172,6 +172,7 @@ def _outcome_models(winner: Assessed, encoded: Encoded) -> tuple[OutcomeModel, .
                 learner=winner.learner if fit is not None else "evidence",
                 file=fit.file if fit is not None else None,
                 calibration=winner.calibration.get(name, (0.0, 1.0)),
+                lack_of_fit=fit.lack_of_fit if fit is not None else 0.0,
                 patients=len(y),
                 events=int(y.sum()),
                 reason=winner.reasons.get(name),

@@ -66,6 +66,16 @@ def test_a_reliability_plot_is_kept_for_each_candidate(runs, store):
         assert "reliability.png" in {a.path for a in client.list_artifacts(run.info.run_id)}
 
 
+def test_the_run_says_which_regimen_effects_the_registry_moved_and_on_how_many_patients(runs, store):
+    _, children = runs
+    run_id = children["xgboost_prior"].info.run_id
+    path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="regimen_effects.json")
+    effects = json.loads(Path(path).read_text("utf-8"))["regimen_effects"]
+    assert {"evidence", "with_registry", "patients_with", "text"} <= set(effects[0])
+    for effect in effects:
+        assert effect["with_registry"]["low"] < effect["with_registry"]["odds_ratio"] < effect["with_registry"]["high"]
+
+
 def test_the_winner_has_the_lowest_mean_held_out_log_loss(challenger):
     losses = {a.learner: a.mean("log_loss") for a in challenger.assessed}
     assert losses[challenger.winner] == min(losses.values())

@@ -51,6 +51,8 @@ class OutcomeModel(Frozen):
         The learned model inside the bundle; None when the evidence prior answers (recalibrated or not).
     calibration
         Intercept and slope learned on out-of-fold predictions, applied last.
+    lack_of_fit
+        Standard deviation, on the log-odds scale, of what the evidence's form misses in single patients.
     patients, events
         Training rows given the parent event, and how many had the outcome.
     reason
@@ -61,6 +63,7 @@ class OutcomeModel(Frozen):
     learner: Learner
     file: str | None = None
     calibration: tuple[float, float] = (0.0, 1.0)
+    lack_of_fit: float = 0.0
     patients: int = 0
     events: int = 0
     reason: str | None = None

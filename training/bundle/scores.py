@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtri
 
 from features import Part, Patients, Regimen, Specification
 from training.bundle.learned import Learned
@@ -69,6 +69,10 @@ class Engine:
         self.spec, self.prior, self.learned = spec, prior, dict(learned)
         self.models = {m.outcome: m for m in models}
         self.names = spec.outcomes.names
+        # A patient's own departure from the form of the evidence; the same under every regimen.
+        normal = ndtri((np.arange(DRAWS) + 0.5) / DRAWS)
+        order = np.random.default_rng(3)
+        self._misfit = np.stack([self.models[n].lack_of_fit * order.permutation(normal) for n in self.names])
         self._beta = np.stack([prior.coefficients(n) for n in self.names])  # (o, DRAWS, t)
 
     def score(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> Scores:
@@ -140,9 +144,11 @@ class Engine:
         point = self._chain(expit(final))
         if not intervals:
             return point, point[:, :, None]
+        if np.array_equal(final, pooled) and not self._misfit.any():
+            return point, self._chain(chances)
         # What was learned beyond the prior shifts the draws; it never narrows their spread.
-        moved = chances if np.array_equal(final, pooled) else expit(drawn + (final - pooled)[:, :, None])
-        return point, self._chain(moved)
+        shift = (final - pooled)[:, :, None] + self._misfit[None, :, :, None]
+        return point, self._chain(expit(drawn + shift))
 
     def _final(self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array) -> Array:
         learned = self.learned.get(outcome)

@@ -85,6 +85,8 @@ def fit_from_prior(encoded: Encoded, outcome: str, rows: Rows) -> Fit:
         file=f"{outcome}.ubj",
         write=partial(save_booster, raw=raw, columns=encoded.factors, terms=(), prior_started=True, start=0.0),
         updated=updated,
+        # What trees find, the evidence's form lacked; as much again is assumed to have escaped them.
+        lack_of_fit=float(np.std(_margin(raw, encoded.prognosis[rows], start) - start)),
         notes=notes,
     )
 

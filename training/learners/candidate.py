@@ -30,6 +30,8 @@ class Fit:
         File name inside a bundle and the function that writes it; None when nothing but the prior is needed.
     updated
         The evidence's effects moved by the registry; None for candidates that do not start from it.
+    lack_of_fit
+        See `training.bundle.OutcomeModel`.
     notes
         Settings worth logging (penalty, number of trees).
     """
@@ -38,6 +40,7 @@ class Fit:
     file: str | None = None
     write: Callable[[Path], None] | None = None
     updated: Updated | None = None
+    lack_of_fit: float = 0.0
     notes: tuple[tuple[str, float], ...] = ()
 
 
