@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from features import INTERCEPT, Specification, load_specification
-from training.bundle import CaseMix, PriorParameters
+from training.bundle import PriorParameters
 from training.bundle.prior import Coefficient, OutcomePrior
 from training.evidence.anchors import anchor_observations, level_intercepts
 from training.evidence.beliefs import Belief, read_beliefs
@@ -24,22 +23,11 @@ from training.evidence.block import BETWEEN_HOSPITALS, Block, Chains, Posterior
 from training.evidence.committed import COMMITTED
 from training.evidence.contrasts import load_contrasts
 from training.evidence.observation import Observation
-from training.evidence.population import Populations, everyone
+from training.evidence.population import everyone, read_case_mix, read_populations
 from training.evidence.tables import data_folder, load_tables
 
 Array = NDArray[np.float64]
 TELLING = 0.05  # a study is named for an effect when it carries at least this share of what is known of it
-
-
-def read_populations() -> Populations:
-    """Read the named parts of the case mix."""
-    raw = yaml.safe_load((data_folder() / "populations.yaml").read_text("utf-8"))
-    return Populations.model_validate({"by_name": raw})
-
-
-def read_case_mix() -> CaseMix:
-    """Read the distributions of the inputs."""
-    return CaseMix.model_validate(yaml.safe_load((data_folder() / "case_mix.yaml").read_text("utf-8")))
 
 
 def evidence_digest() -> str:

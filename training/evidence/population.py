@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from features import Kind, Patients, Regimen, Specification
 from features.field import Frozen
 from features.patients import coder
 from training.bundle import CaseMix
+from training.evidence.tables import data_folder
 
 Array = NDArray[np.float64]
 SIZE = 512  # completions of the case mix that averages are taken over; a power of two keeps the Sobol sequence balanced
@@ -51,6 +53,17 @@ def _holds(patients: Patients, field: str, codes: Sequence[str]) -> NDArray[np.b
     if declared is not None and declared.kind is Kind.CODES:
         return np.max([patients[f"{field}={code}"] for code in codes], axis=0) > 0
     return np.isin(patients[field], [patients.spec.codes(field).index(code) for code in codes])
+
+
+def read_populations() -> Populations:
+    """Read the named parts of the case mix."""
+    raw = yaml.safe_load((data_folder() / "populations.yaml").read_text("utf-8"))
+    return Populations.model_validate({"by_name": raw})
+
+
+def read_case_mix() -> CaseMix:
+    """Read the distributions of the inputs."""
+    return CaseMix.model_validate(yaml.safe_load((data_folder() / "case_mix.yaml").read_text("utf-8")))
 
 
 def everyone(case_mix: CaseMix, spec: Specification, size: int = SIZE) -> Patients:
