@@ -8,9 +8,9 @@ from typing import Any
 
 from features import Specification
 from training.bundle import TrainedOn
+from training.contrasts import moved_contrasts
 from training.crossfit import METRICS, Assessed
 from training.encoded import Encoded
-from training.contrasts import moved_contrasts
 from training.plots import reliability_figure
 from training.store import Store
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from features import Field, Kind, Role, Time
-from validation.cell import ACCEPTED, Written
+from validation.cell import ACCEPTED
 from validation.pattern import codes_apart, exclusive_alone, known_codes
 from validation.requirement import Requirement, told_with
 from validation.rows import DUE, RECORDED, SEPARATOR, UNIT, WRITTEN, due_with_surgery
@@ -18,6 +18,15 @@ EMPTY = 0.95
 #: Length of a key, see `Field.problem`.
 LONGEST_TEXT = 64
 TOO_OFTEN = "missing_too_often"
+_KINDS = {
+    Kind.INTEGER: "a whole number",
+    Kind.NUMBER: "a number",
+    Kind.BOOLEAN: "true or false",
+    Kind.CATEGORY: "a code",
+    Kind.CODES: "a list of codes",
+    Kind.DATE: "a date as YYYY-MM-DD",
+    Kind.TEXT: "a text",
+}
 _MAP = "If they mean something else, say so in the column map"
 
 
@@ -35,7 +44,7 @@ def about_cells(field: Field) -> Iterator[Any]:
         do = "Give it, or leave the patient out"
         yield gxe.ExpectColumnValuesToNotBeNull(column=ways, **told("missing_required", "is missing", do))
     do = f"Correct the cells. {_MAP}: codes, dates, decimal sign, words for missing"
-    wrong_type = told("wrong_type", f"is not {_kind(field)}", do)
+    wrong_type = told("wrong_type", f"is not {_KINDS[field.kind]}", do)
     yield gxe.ExpectColumnValuesToBeInSet(column=ways, value_set=[str(w) for w in ACCEPTED[field.kind]], **wrong_type)
     if field.numeric and field.hard and field.usual:
         yield from _about_number(field, told)
@@ -131,10 +140,6 @@ def empty_column(field: Field) -> Requirement:
         "Export it, map the column that holds it, or remove the column",
         scope="column",
     )
-
-
-def _kind(field: Field) -> str:
-    return " or ".join(f"a {way}" for way in ACCEPTED[field.kind] if way is not Written.TEXT) or "a text"
 
 
 def slip_suspected(field: Field, unit: str, scope: Literal["cell", "site"]) -> Requirement:

@@ -73,11 +73,16 @@ def _write(frame: pd.DataFrame, report: ValidationReport, path: Path) -> None:
     for problem in report.errors:
         for i in problem.rows:
             reasons[i].append(f"{problem.field}: {problem.code}")
-    identifying = [c for p in report.errors for c in p.columns if c in frame.columns]
-    rows = frame.drop(columns=identifying).iloc[list(reasons)].map(_cell)
-    rows.insert(0, REASON, ["; ".join(r) for r in reasons.values()])
+    identifying = {c for p in report.errors for c in p.columns}
+    # Columns of objects: among gaps pandas would write the whole number 54 as 54.0.
+    rows = {REASON: ["; ".join(r) for r in reasons.values()]}
+    for name in [c for c in frame.columns if c not in identifying]:
+        cells = frame[name].tolist()
+        rows[name] = [_cell(cells[i]) for i in reasons]
+    import pandas as pd
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(path, index=False)
+    pd.DataFrame(rows, dtype=object).to_csv(path, index=False)
 
 
 def _cell(value: object) -> object:

@@ -153,7 +153,7 @@ class ValidationReport:
             table.add_column("What is wrong, what is allowed, what to do", ratio=6)
             for p in problems:
                 words = f"{p.what}.\nAllowed: {p.allowed}.\n[bold]{escape(p.do)}.[/bold]"
-                rows = "" if p.count is None else f"{p.count}\n{p.share:.1%}" if p.share is not None else str(p.count)
+                rows = "" if p.count is None else f"{p.count:,}\n{_percent(p.share or 0)}"
                 where = "\n".join(filter(None, (_listed("rows", p.examples, p.count), _listed("sites", p.sites),
                                                 _listed("columns", p.columns))))  # fmt: skip
                 name = escape(p.field.replace(", ", "\n"))
@@ -165,11 +165,17 @@ class ValidationReport:
 
     def summary(self) -> str:
         """The verdict in one line."""
-        failing = f"{len(self.failing)} with errors ({self.failing_share:.1%})" if self.failing else "none with errors"
+        failing = (
+            f"{len(self.failing)} with errors ({_percent(self.failing_share)})" if self.failing else "none with errors"
+        )
         counted = ", ".join(
             _counted(n, what) for n, what in ((len(self.errors), "error"), (len(self.warnings), "warning"))
         )
         return f"{'Clean' if self.ok else 'Not clean'}: {_counted(self.rows, 'row')}, {failing}; {counted}."
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share == 0 or share >= 0.001 else "<0.1%"
 
 
 def _counted(n: int, what: str) -> str:

@@ -144,6 +144,14 @@ def test_a_slip_names_the_unit_and_the_factor(report, field, unit, factor):
     assert unit in named.what and f"{field}: {unit}" in named.do and f"multiply by {factor}" in named.do
 
 
+def test_a_wrong_type_says_which_type_is_right(report):
+    told = {p.field: p.what for p in report.errors if p.code == "wrong_type"}
+    assert told["ras_status"].endswith("is not a code")
+    assert told["bmi_kg_m2"].endswith("is not a number")
+    assert told["ecog_ps"].endswith("is not a whole number")
+    assert told["last_contact_date"].endswith("is not a date as YYYY-MM-DD")
+
+
 def test_a_row_without_a_pseudonym_is_found_by_its_line(report):
     row = next(i for i, s in enumerate(SEEDED, start=1) if s.what == "no_record_id")
     (named,) = [p for p in report.errors if p.field == "record_id" and p.code == "missing_required"]

@@ -18,7 +18,12 @@ def report(*problems, rows=100):
 
 @pytest.fixture
 def frame():
-    columns = {"record_id": [f"P{i}" for i in range(100)], "extrahepatic_disease": [["lung", "nodal"]] * 100}
+    ages = pd.Series([None if i % 2 else i for i in range(100)], dtype=object)
+    columns = {
+        "age_years": ages,
+        "record_id": [f"P{i}" for i in range(100)],
+        "extrahepatic_disease": [["lung", "nodal"]] * 100,
+    }
     return pd.DataFrame({**columns, "Surname": ["zz-name"] * 100})
 
 
@@ -40,6 +45,7 @@ def test_fewer_than_the_stated_share_are_set_aside_with_their_reasons(frame, tmp
     assert not set(checked.frame["record_id"]) & {"P3", "P7"}
     aside = pd.read_csv(tmp_path / "new" / "bad.csv")
     assert list(aside["record_id"]) == ["P3", "P7"]
+    assert list(aside["age_years"].isna()) == [True, True]
     assert list(aside[REASON]) == ["age_years: above_hard_limit", "age_years: above_hard_limit; age_years: wrong_type"]
     assert list(aside["extrahepatic_disease"]) == ["lung|nodal"] * 2, "written as the reader reads it"
 
@@ -50,6 +56,12 @@ def test_exactly_the_stated_share_is_too_many_and_the_rows_are_written_all_the_s
         admit_without_failing(frame, found, tmp_path / "bad.csv", max_bad_share=0.05)
     assert len(pd.read_csv(tmp_path / "bad.csv")) == 5
     assert len(admit_without_failing(frame, found, max_bad_share=0.06).frame) == 95
+
+
+def test_what_is_set_aside_is_written_as_it_was(frame, tmp_path):
+    admit_without_failing(frame, report(defect((3, 4))), tmp_path / "bad.csv")
+    lines = (tmp_path / "bad.csv").read_text().splitlines()
+    assert lines[2] == "age_years: above_hard_limit,4,P4,lung|nodal,zz-name"
 
 
 def test_an_error_of_a_column_is_not_cured_by_setting_rows_aside(frame, tmp_path):
