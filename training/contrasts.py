@@ -58,6 +58,6 @@ def _odds_ratio(mean: float, sd: float) -> dict[str, float]:
 
 def _sentence(shift: float, smaller: int) -> str:
     if abs(shift) < _CLEAR:
-        return f"Left where the evidence has it: the registry agrees, or {smaller} patients in the smaller group are few."
+        return f"Left where the evidence has it: the registry agrees, or only {smaller} patients in the smaller group."
     direction = "up" if shift > 0 else "down"
-    return f"Moved {direction}: {smaller} patients in the smaller group, adjusted for prognosis, outweigh some evidence."
+    return f"Moved {direction}: {smaller} patients in the smaller group outweigh some evidence."

@@ -69,18 +69,18 @@ def admit_without_failing(
 
 
 def _write(frame: pd.DataFrame, report: ValidationReport, path: Path) -> None:
+    import pandas as pd
+
     reasons: dict[int, list[str]] = {i: [] for i in sorted(report.failing)}
     for problem in report.errors:
         for i in problem.rows:
             reasons[i].append(f"{problem.field}: {problem.code}")
     identifying = {c for p in report.errors for c in p.columns}
     # Columns of objects: among gaps pandas would write the whole number 54 as 54.0.
-    rows = {REASON: ["; ".join(r) for r in reasons.values()]}
+    rows: dict[str, list[object]] = {REASON: ["; ".join(r) for r in reasons.values()]}
     for name in [c for c in frame.columns if c not in identifying]:
         cells = frame[name].tolist()
         rows[name] = [_cell(cells[i]) for i in reasons]
-    import pandas as pd
-
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows, dtype=object).to_csv(path, index=False)
 
