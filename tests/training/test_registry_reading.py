@@ -152,6 +152,13 @@ def test_redcap_checkboxes_are_gathered(tmp_path):
     assert [p.code for p in registry.problems] == ["unknown_code"]
 
 
+def test_a_checkbox_whose_code_is_1_is_ticked_by_1(tmp_path):
+    text = "record_id,ehd___1,ehd___2\nA,1,0\nB,0,1\nC,1,1\n"
+    columns = mapped(tmp_path, "codes: {extrahepatic_disease: {1: lung, 2: nodal}}\n")
+    registry = read_registry(csv(tmp_path, text), SPEC, columns)
+    assert cells(registry, "extrahepatic_disease") == [["lung"], ["nodal"], ["lung", "nodal"]]
+
+
 def test_an_outcome_may_come_as_a_column_of_its_own(tmp_path):
     registry = read_registry(csv(tmp_path, "record_id,conversion_12m\nA,yes\nB,no\nC,\n"), SPEC)
     assert cells(registry, "conversion_12m") == [True, False, None]

@@ -141,9 +141,9 @@ def _values(
     for name, boxes in matched.checkboxes.items():
         if name in values:
             continue
-        ticked = {
-            c: _each(raw[h].tolist(), outcome_reader(habits_for(name, mapping, spec, layout))) for c, h in boxes.items()
-        }
+        # Codes name the boxes, by their headers; within a box 1 is a tick, even where a code is called 1.
+        box = outcome_reader(replace(habits_for(name, mapping, spec, layout), codes={}))
+        ticked = {c: _each(raw[h].tolist(), box) for c, h in boxes.items()}
         rows = zip(*ticked.values(), strict=True)
         # An unticked box may also mean "not asked", so a row without any tick is not recorded.
         values[name] = [[c for c, t in zip(ticked, row, strict=True) if t is True] or None for row in rows]
