@@ -9,8 +9,9 @@ import pytest
 
 from features import Patients
 from training.bundle import load_bundle
+from training.promotion import PromotionRefused, promote
 from training.registration import alias_version, bundle_folder, export, input_example, registered_manifest
-from training.store import CHALLENGER, CHAMPION, EXPERIMENT, MODEL
+from training.store import CHALLENGER, CHAMPION, EXPERIMENT, MODEL, PREVIOUS
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +149,33 @@ def test_a_job_that_fails_leaves_no_version_and_no_scratch(store, champion, spec
         training.job.train_from_evidence(spec, prior, store)
     assert len(store.open().search_model_versions(f"name='{MODEL}'")) == before
     assert list(store.bundles.iterdir()) == []
+
+
+def test_a_simulated_model_is_refused_without_permission_and_the_champion_stays(challenger, store, spec):
+    before = alias_version(store, CHAMPION)
+    with pytest.raises(PromotionRefused, match="--allow-simulated"):
+        promote(store, spec, challenger.version, False, "tester", "try")
+    assert alias_version(store, CHAMPION) == before
+
+
+def test_a_permitted_promotion_moves_the_aliases_and_records_who_and_why(challenger, champion, store, spec):
+    done = promote(store, spec, challenger.version, True, "Dr Example", "demonstration")
+    try:
+        assert alias_version(store, CHAMPION) == challenger.version
+        assert alias_version(store, PREVIOUS) == champion.version == done.replaced
+        tags = store.open().get_model_version(MODEL, challenger.version).tags
+        assert "by Dr Example: demonstration" in tags["decision"]
+    finally:
+        promote(store, spec, champion.version, False, "tester", "restore")
+    assert alias_version(store, CHAMPION) == champion.version
+
+
+def test_a_model_from_a_real_registry_is_judged_by_gates_whose_figures_are_kept(as_if_real, champion, store, spec):
+    try:
+        promote(store, spec, as_if_real.version, False, "tester", "gates")
+    except PromotionRefused as refused:
+        assert "gates not passed" in str(refused)
+    finally:
+        promote(store, spec, champion.version, False, "tester", "restore")
+    tags = store.open().get_model_version(MODEL, as_if_real.version).tags
+    assert any(k.startswith("gate.resection_12m.") for k in tags)
