@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -122,7 +123,7 @@ class Encoding(Frozen):
         """Patient factors that learners of the prognosis read, in order."""
         return tuple(f.name for f in self.patient_factors if f.learn)
 
-    @property
+    @cached_property
     def terms(self) -> dict[str, tuple[str | None, str | None]]:
         """Every term by name, as its (patient factor, regimen factor); the intercept has neither."""
         return {
@@ -154,14 +155,14 @@ class Encoding(Frozen):
     def regimen_matrix(self, regimens: Sequence[Regimen], names: Sequence[str]) -> Matrix:
         """Values of regimen factors, shape (len(regimens), len(names))."""
         by_name = {f.name: f for f in self.regimen_factors}
+        weeks = np.log2(np.array([r.planned_weeks for r in regimens], dtype=float) / DEFAULT_WEEKS)
+        given = {e: np.array([r.exposures[e] for r in regimens]) for n in names for e in by_name[n].exposures}
         matrix = np.ones((len(regimens), len(names)))
         for j, name in enumerate(names):
-            factor = by_name[name]
-            for i, regimen in enumerate(regimens):
-                value = np.log2(regimen.planned_weeks / DEFAULT_WEEKS) if factor.weeks else 1.0
-                for exposure in factor.exposures:
-                    value *= regimen.exposures[exposure]
-                matrix[i, j] = value
+            for exposure in by_name[name].exposures:
+                matrix[:, j] *= given[exposure]
+            if by_name[name].weeks:
+                matrix[:, j] *= weeks
         return matrix
 
     def term_factors(
@@ -174,15 +175,23 @@ class Encoding(Frozen):
         (n, t) and (r, t) arrays
             A term's value for patient i under regimen j is ``patient[i, t] * regimen[j, t]``.
         """
-        terms = self.terms
-        left, right = np.ones((patients.n, len(names))), np.ones((len(regimens), len(names)))
-        patient_names = [terms[n][0] for n in names]
-        regimen_names = [terms[n][1] for n in names]
-        p = [j for j, n in enumerate(patient_names) if n is not None]
-        r = [j for j, n in enumerate(regimen_names) if n is not None]
-        left[:, p] = self.patient_matrix(patients, [n for n in patient_names if n is not None])
-        right[:, r] = self.regimen_matrix(regimens, [n for n in regimen_names if n is not None])
-        return left, right
+        return self.patient_part(patients, names), self.regimen_part(regimens, names)
+
+    def patient_part(self, patients: Patients, names: Sequence[str]) -> Matrix:
+        """Patient factor of each term, 1 where it has none; shape (n, len(names))."""
+        factors = [self.terms[n][0] for n in names]
+        part = np.ones((patients.n, len(names)))
+        where = [j for j, f in enumerate(factors) if f is not None]
+        part[:, where] = self.patient_matrix(patients, [f for f in factors if f is not None])
+        return part
+
+    def regimen_part(self, regimens: Sequence[Regimen], names: Sequence[str]) -> Matrix:
+        """Regimen factor of each term, 1 where it has none; shape (r, len(names))."""
+        factors = [self.terms[n][1] for n in names]
+        part = np.ones((len(regimens), len(names)))
+        where = [j for j, f in enumerate(factors) if f is not None]
+        part[:, where] = self.regimen_matrix(regimens, [f for f in factors if f is not None])
+        return part
 
 
 def _product(parts: list[Column]) -> Column:

@@ -85,14 +85,17 @@ class FlagCatalogue(Frozen):
         return next(n for n in self.notices if n.on == on)
 
     @cached_property
-    def _shown(self) -> dict[tuple[str, Time], list[tuple[Condition, dict[Status, Flag]]]]:
-        shown: dict[tuple[str, Time], list[tuple[Condition, dict[Status, Flag]]]] = {}
+    def _shown(self) -> dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, Flag]]]]:
+        """By profile and time: the conditions, and each one's present and unknown flag, most serious first."""
+        shown: dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, Flag]]]] = {}
         for rule in self.rules:
             for profile, severity in rule.severity.items():
-                flags: dict[Status, Flag] = {
-                    status: Flag(rule.code, severity, status, rule.text, rule.source) for status in get_args(Status)
-                }
-                shown.setdefault((profile, rule.predict_at), []).append((rule.when, flags))
+                conditions, flags = shown.setdefault((profile, rule.predict_at), ([], []))
+                for status in get_args(Status):
+                    flags.append((len(conditions), Flag(rule.code, severity, status, rule.text, rule.source)))
+                conditions.append(rule.when)
+        for _, flags in shown.values():
+            flags.sort(key=lambda pair: (pair[1].status == "unknown", SEVERITIES.index(pair[1].severity)))
         return shown
 
     def evaluate(
@@ -116,26 +119,23 @@ class FlagCatalogue(Frozen):
             `Condition.evaluate_over`.
         """
         memo = {} if memo is None else memo
+        conditions, flags = self._shown.get((profile, predict_at), ([], []))
+        answers = [c.evaluate_over(shared, cases, unknown_codes, memo) for c in conditions]
+        everywhere = (1 << len(cases)) - 1
         raised: list[list[Flag]] = [[] for _ in cases]
-        for when, flags in self._shown.get((profile, predict_at), ()):
-            true, false = when.evaluate_over(shared, cases, unknown_codes, memo)
-            for i in range(len(cases)):
-                bit = 1 << i
-                if true & bit:
-                    raised[i].append(flags["present"])
-                elif not false & bit:
-                    raised[i].append(flags["unknown"])
-        return [_most_serious(flags) for flags in raised]
-
-
-def _most_serious(flags: list[Flag]) -> list[Flag]:
-    # Present before unknown, then by severity: the first of a code is the one to show, and a later one only if
-    # it is more serious than what already stands.
-    ordered = sorted(flags, key=lambda f: (f.status == "unknown", SEVERITIES.index(f.severity)))
-    shown: dict[str, list[Flag]] = {}
-    for flag in ordered:
-        standing = shown.setdefault(flag.code, [])
-        if all(SEVERITIES.index(flag.severity) < SEVERITIES.index(other.severity) for other in standing):
-            standing.append(flag)
-    kept = {id(f) for standing in shown.values() for f in standing}
-    return [f for f in ordered if id(f) in kept]
+        standing: dict[str, list[tuple[int, int]]] = {}
+        # Flags come most serious first and present before unknown: a later one of a code shows only where it is
+        # more serious than all that already stand there.
+        for position, flag in flags:
+            true, false = answers[position]
+            where = true if flag.status == "present" else everywhere & ~(true | false)
+            rank = SEVERITIES.index(flag.severity)
+            for held, at in standing.get(flag.code, ()):
+                if held <= rank:
+                    where &= ~at
+            if where:
+                standing.setdefault(flag.code, []).append((rank, where))
+                for i in range(len(cases)):
+                    if where >> i & 1:
+                        raised[i].append(flag)
+        return raised

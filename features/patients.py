@@ -84,6 +84,7 @@ class Patients:
         self.spec = spec
         self.n = n
         self._columns: dict[str, Column] = dict(columns)
+        self._known: dict[str, NDArray[np.bool_]] = {}
 
     @classmethod
     def from_records(cls, spec: Specification, records: Sequence[Mapping[str, Any]], check: bool = False) -> Patients:
@@ -162,13 +163,17 @@ class Patients:
 
     def known(self, name: str) -> NDArray[np.bool_]:
         """Where a field is known: recorded, and not by a code that means "not known"."""
-        field = self.spec.fields.get(name)
-        column = self[field.columns[0]] if field is not None else self[name]
-        known = ~np.isnan(column)
-        if field is not None:
-            for code in field.unknown_codes:
-                known &= column != list(field.codes).index(code)
-        return known
+        found = self._known.get(name)
+        if found is None:
+            field = self.spec.fields.get(name)
+            column = self[field.columns[0]] if field is not None else self[name]
+            found = ~np.isnan(column)
+            if field is not None:
+                for code in field.unknown_codes:
+                    found &= column != list(field.codes).index(code)
+            found.flags.writeable = False
+            self._known[name] = found
+        return found
 
     def take(self, rows: NDArray[Any]) -> Patients:
         """Patients at the given positions or mask, in that order (repeats allowed)."""

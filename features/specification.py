@@ -145,6 +145,23 @@ class Specification:
         refuse_late(read.values(), predict_at)
         return tuple(read.values())
 
+    def fields_behind(self, factor: str) -> frozenset[str]:
+        """Recorded fields from which a patient factor is made, through derived fields and products."""
+        by_name = {f.name: f for f in self.encoding.patient_factors}
+        found: set[str] = set()
+        factors, named = [factor], []
+        while factors:
+            declared = by_name[factors.pop()]
+            factors += declared.product or ()
+            named += [declared.of] if declared.of is not None else []
+        while named:
+            name = named.pop()
+            if name in self.fields:
+                found.add(name)
+            else:
+                named += self.derived[name].inputs
+        return frozenset(found)
+
     @cached_property
     def canonical(self) -> dict[str, Any]:
         """What the digest covers, as plain data without wording."""

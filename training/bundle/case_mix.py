@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, Self
 
 import numpy as np
@@ -114,7 +115,7 @@ class CaseMix(Frozen):
             seen.add(mix.field)
         return found
 
-    def complete(self, patients: Patients, copies: int, seed: int = 1) -> Patients:
+    def complete(self, patients: Patients, copies: int, seed: int = 1, only: frozenset[str] | None = None) -> Patients:
         """Fill what is not known with draws, the same patient `copies` times in a row.
 
         Parameters
@@ -122,6 +123,8 @@ class CaseMix(Frozen):
         copies
             Completions per patient. Draws are a fixed scrambled Sobol sequence, so answers are reproducible and
             `copies` should be a power of two.
+        only
+            Fields to fill; None fills all. A field's draws do not depend on which others are filled.
 
         Returns
         -------
@@ -134,6 +137,8 @@ class CaseMix(Frozen):
         spec = patients.spec
         filled: dict[str, Column] = {}
         for j, mix in enumerate(self.fields):
+            if only is not None and mix.field not in only:
+                continue
             field = spec.fields[mix.field]
             known = repeated.known(mix.field)
             if mix.unless_known is not None:
@@ -153,6 +158,18 @@ class CaseMix(Frozen):
                 filled[mix.field] = np.where(known, repeated[mix.field], drawn)
         return repeated.replace(filled)
 
+    def behind(self, spec: Specification, factor: str) -> frozenset[str]:
+        """Fields that bear on a patient factor: those it reads, and those on which their distributions depend."""
+        given = {mix.field: mix.given for mix in self.fields if mix.given is not None}
+        found: set[str] = set()
+        waiting = list(spec.fields_behind(factor))
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [given[name]] if name in given else []
+        return frozenset(found)
+
     def _multiple(self, mix: FieldMix, patients: Patients, known: NDArray[np.bool_], u: Column) -> dict[str, Column]:
         # One uniform serves all codes: codes are held when the shifted uniform falls below their probability.
         field = patients.spec.fields[mix.field]
@@ -170,6 +187,7 @@ class CaseMix(Frozen):
         }
 
 
+@lru_cache(maxsize=8)
 def _uniforms(dimensions: int, copies: int, seed: int) -> Column:
     return np.clip(qmc.Sobol(max(dimensions, 1), rng=seed).random(copies), 1e-6, 1 - 1e-6)
 

@@ -12,7 +12,7 @@ from features.field import Frozen
 from training.bundle.prior import PriorParameters
 
 BASIS = {"published": "published", "unverified": "published, transcription unverified", "judgement": "judgement"}
-_NORMAL_90 = 1.644854
+NORMAL_90 = 1.644854
 _STEPS = {"log2": "doubled", "log10": "ten times", "log": "times 2.7"}
 
 
@@ -59,7 +59,7 @@ def effect_rows(parameters: PriorParameters, spec: Specification) -> list[Effect
         for c in sorted(parts[outcome.name].coefficients, key=lambda c: order.index(c.term)):
             if c.term == INTERCEPT:
                 continue
-            middle, low, high = (round(float(np.exp(c.mean + z * c.sd)), 3) for z in (0.0, -_NORMAL_90, _NORMAL_90))
+            middle, low, high = (round(float(np.exp(c.mean + z * c.sd)), 3) for z in (0.0, -NORMAL_90, NORMAL_90))
             rows.append(
                 EffectRow(
                     outcome=outcome.name,

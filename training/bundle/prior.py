@@ -105,6 +105,11 @@ class Prior:
         nobody = Patients(spec, 1, {})
         completed = parameters.case_mix.complete(nobody, 2)
         values, _ = spec.encoding.term_factors(completed, spec.regimens.all()[:1], self.terms)
+        factors = {t: known_terms[t][0] for t in self.terms}
+        self._columns = {f: [j for j, t in enumerate(self.terms) if factors[t] == f] for f in factors.values() if f}
+        self._sources = {f: parameters.case_mix.behind(spec, f) for f in self._columns}
+        self._inputs = frozenset().union(*self._sources.values()) if self._sources else frozenset()
+        self._unknown = spec.encoding.patient_part(parameters.case_mix.complete(nobody, DRAWS), self.terms)
         open_terms = [t for t, v in zip(self.terms, values[0], strict=True) if np.isnan(v)]
         if open_terms:
             raise ValueError(f"the case mix completes no field behind the terms {', '.join(open_terms)}")
@@ -154,12 +159,36 @@ class Prior:
 
     def design(self, patients: Patients, regimens: Sequence[Regimen]) -> tuple[Array, Array]:
         """Term values with what is missing completed: (n, DRAWS or 1, t) and (r, t); see `Encoding.term_factors`."""
-        left, right = self.spec.encoding.term_factors(patients, regimens, self.terms)
+        right = self.spec.encoding.regimen_part(regimens, self.terms)
+        if patients.n == 1:
+            return self._one(patients)[None], right
+        left = self.spec.encoding.patient_part(patients, self.terms)
         if not np.isnan(left).any():
             return left[:, None, :], right
         completed = self.parameters.case_mix.complete(patients, DRAWS)
-        left, right = self.spec.encoding.term_factors(completed, regimens, self.terms)
+        left = self.spec.encoding.patient_part(completed, self.terms)
         return left.reshape(patients.n, DRAWS, len(self.terms)), right
+
+    def _one(self, patient: Patients) -> Array:
+        """Patient part of the terms of one patient, (DRAWS or 1, t).
+
+        Of a patient of whom little is known most terms are those of a patient of whom nothing is, and are not
+        computed anew.
+        """
+        known = frozenset(name for name in self._inputs if patient.known(name)[0])
+        touched = [f for f, fields in self._sources.items() if fields & known]
+        if len(touched) == len(self._sources):
+            left = self.spec.encoding.patient_part(patient, self.terms)
+            if not np.isnan(left).any():
+                return left
+        left = self._unknown.copy()
+        if touched:
+            needed = frozenset().union(*(self._sources[f] for f in touched))
+            completed = self.parameters.case_mix.complete(patient, DRAWS, only=needed)
+            values = self.spec.encoding.patient_matrix(completed, touched)
+            for f, column in zip(touched, values.T, strict=True):
+                left[:, self._columns[f]] = column[:, None]
+        return left
 
     def expected_terms(self, patients: Patients, regimens: Sequence[Regimen]) -> Array:
         """Value of each of `terms` under the regimen each patient received, averaged over completions, shape (n, t)."""

@@ -81,3 +81,21 @@ def test_completing_changes_nothing_that_is_known(spec, case_mix):
 def test_weight_and_height_make_drawing_a_body_mass_index_needless(spec, case_mix):
     completed = case_mix.complete(patients(spec, {"weight_kg": 81.0, "height_cm": 180.0}), 4)
     assert completed["body_mass_index"] == pytest.approx([25.0] * 4)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"age_years": 54, "ras_status": "mutant", "bilobar": True},
+        {"weight_kg": 81.0, "height_cm": 180.0, "primary_site": "caecum", "primary_in_situ": True},
+        {"ras_status": "wt", "n_liver_metastases": 99, "vascular_contact_detail": ["ivc"], "ldh_u_l": 300.0},
+    ],
+)
+def test_a_patient_alone_is_completed_as_in_company(spec, case_mix, record):
+    from training.evidence import load_prior
+
+    evidence = load_prior(spec)
+    alone, _ = evidence.design(patients(spec, record), spec.regimens.all())
+    together, _ = evidence.design(patients(spec, record, {}), spec.regimens.all())
+    assert np.broadcast_to(alone[0], together[0].shape) == pytest.approx(together[0])
