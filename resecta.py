@@ -61,7 +61,7 @@ Store_ = Annotated[
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Option(help="Registry to write (.csv or .parquet).")],
-    patients: Annotated[int, typer.Option(min=1, max=1_000_000)] = 3000,
+    patients: Annotated[int, typer.Option(min=1, max=100_000)] = 3000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same registry.")] = 7,
     sites: Annotated[int, typer.Option(min=1, max=200)] = 6,
     truth: Annotated[Path | None, typer.Option(help="Also write each patient's true probabilities (.parquet).")] = None,
@@ -72,6 +72,8 @@ def simulate(
     from training.simulator import write_registry, write_truth
 
     spec = load_specification()
+    if patients < sites:
+        _stop(f"--patients {patients} is fewer than --sites {sites}; each site needs at least one patient.")
     with _progress("Simulating", None):
         registry, true = invent(spec, patients=patients, seed=seed, sites=sites)
         write_registry(registry, out)
@@ -237,6 +239,41 @@ def serve(
         start(Settings.from_environment(os.environ))
     except SettingsRefused as error:
         _stop(str(error))
+
+
+evidence = typer.Typer(help="The published evidence behind the prior.", no_args_is_help=True)
+app.add_typer(evidence, name="evidence")
+
+
+@evidence.command("check")
+def evidence_check(
+    arms: Annotated[
+        Path | None, typer.Option(help="Trial arms in the shared CSV format; our own when omitted.")
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write every prediction and the summary.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Forest plot to write (.png or .svg).")] = None,
+) -> None:
+    """Predict every published arm, leaving its own study out, beside naive predictions."""
+    from rich.console import Console
+
+    from training.evidence.command import run_check
+
+    with _progress("Leaving each study out", None):
+        code = run_check(arms, json_path, plot, Console(width=None if sys.stdout.isatty() else 140))
+    raise typer.Exit(code)
+
+
+@evidence.command("show")
+def evidence_show(
+    csv_path: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the table as a page.")] = None,
+) -> None:
+    """Show every effect of the prior: odds ratio, interval and studies."""
+    from rich.console import Console
+
+    from training.evidence.command import run_show
+
+    raise typer.Exit(run_show(csv_path, html, Console(width=None if sys.stdout.isatty() else 140)))
 
 
 @app.command()
