@@ -78,6 +78,8 @@ class Application:
         The model; None when it cannot be served.
     page
         The web page, written once: it holds no patient.
+    evidence
+        The page of the evidence behind the model, written once.
     answers
         What the answers look like, for the OpenAPI document; there when `models` is.
     refusals
@@ -88,6 +90,7 @@ class Application:
     scorer: Scorer | None = None
     page: str = ""
     answers: ResponseModels | None = None
+    evidence: str = ""
     refusals: tuple[Problem, ...] = field(default=(Problem("model", "starting", "The service is starting."),))
 
     def ready(self) -> Ready:
@@ -125,17 +128,20 @@ def assemble(settings: Settings) -> Application:
     from serving.page import render_page
     from serving.source import SourceRefused, find_bundle
     from training.bundle import BundleRefused, load_bundle
+    from training.bundle.evidence_page import effects_page
 
     try:
         source = find_bundle(settings.model, settings.store)
-        scorer = BundleScorer(load_bundle(source.folder, spec), spec, source.version)
+        bundle = load_bundle(source.folder, spec)
+        scorer = BundleScorer(bundle, spec, source.version)
+        evidence = effects_page(bundle.prior.parameters, spec, stylesheet="static/evidence.css")
         page = render_page(spec, scorer.model_card)
     except (SourceRefused, BundleRefused) as error:
         log.warning("Not ready: %s", error.reason)
         return Application(models, answers=answers, refusals=(Problem("model", error.code, error.reason),))
     except Exception as error:
         return Application(models, answers=answers, refusals=(_unexpected("model", error),))
-    return Application(models, scorer, page, answers, refusals=())
+    return Application(models, scorer, page, answers, evidence, refusals=())
 
 
 def _unexpected(field: str, error: Exception) -> Problem:

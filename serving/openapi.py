@@ -149,6 +149,7 @@ def openapi_document(application: Application) -> dict[str, Any]:
         "/livez": {"get": unguarded("Whether the process answers")},
         "/metrics": {"get": get("Counts, in Prometheus's format", "text/plain")},
         "/": {"get": get("The web page", "text/html", 503)},
+        "/evidence": {"get": get("The evidence behind the model", "text/html", 503)},
         "/docs": {"get": get("This document as a page", "text/html")},
         "/openapi.json": {"get": get("This document", "application/json", 503)},
     }

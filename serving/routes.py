@@ -66,6 +66,7 @@ class Routes(Router):
             ("GET", "/readyz", self.readiness),
             ("GET", "/livez", self.liveness),
             ("GET", "/", self.page),
+            ("GET", "/evidence", self.evidence),
             ("GET", "/static/{name:path}", self.static_file),
             ("GET", "/specification", self.specification),
             ("GET", "/model", self.model),
@@ -146,6 +147,11 @@ class Routes(Router):
         """Answer the web page."""
         self.application.ready()
         return Response(self.application.page, headers={"cache-control": "no-cache"}, media_type="text/html")
+
+    async def evidence(self, _: Request) -> Response:
+        """Answer the page of the evidence behind the model."""
+        self.application.ready()
+        return Response(self.application.evidence, headers={"cache-control": "no-cache"}, media_type="text/html")
 
     async def static_file(self, request: Request) -> Response:
         """Answer a file of the web page."""

@@ -234,6 +234,7 @@ export class AnswerView {
       { class: "card provenance" },
       make("summary", {}, make("h3", {}, "Where these numbers come from")),
       make("p", {}, basis.text),
+      make("p", {}, make("a", { href: "evidence" }, "The published effects behind them, with their studies")),
       make("dl", {}, facts.map(entry)),
     );
   }

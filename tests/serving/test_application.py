@@ -121,3 +121,11 @@ def test_an_unforeseen_failure_is_told_by_its_kind_alone(bundle, monkeypatch, ca
     assert problem.code == "not_loadable"
     assert "RuntimeError" in problem.message and "/secret" not in problem.message
     assert "/secret/path" in caplog.text
+
+
+async def test_the_evidence_page_names_studies_and_keeps_to_the_content_policy(front, application):
+    async with front(application).client() as client:
+        page = await client.get("/evidence")
+        assert page.status_code == 200
+        assert "Evidence digest" in page.text and "<style" not in page.text and "<script" not in page.text
+        assert (await client.get("/static/evidence.css")).status_code == 200

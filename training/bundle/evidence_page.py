@@ -22,25 +22,28 @@ td.number, th.number { text-align: right; white-space: nowrap; font-variant-nume
 """
 
 
-def effects_page(parameters: PriorParameters, spec: Specification) -> str:
-    """Render every effect as a self-contained HTML page: no script, no address, no other file.
+def effects_page(parameters: PriorParameters, spec: Specification, stylesheet: str | None = None) -> str:
+    """Render every effect as an HTML page without scripts.
 
     Parameters
     ----------
     parameters
         Coefficients of the evidence, of a bundle or the committed ones.
+    stylesheet
+        Address of a stylesheet to link; None writes the style into the page, which then needs no other file.
     """
     rows = effect_rows(parameters, spec)
     outcomes = [o for o in spec.outcomes.outcomes if any(r.outcome == o.name for r in rows)]
     links = "".join(f'<li><a href="#{escape(o.name)}">{escape(o.label)}</a></li>' for o in outcomes)
     sections = "".join(_section(o.name, o.definition, [r for r in rows if r.outcome == o.name]) for o in outcomes)
+    style = f"<style>{_STYLE}</style>" if stylesheet is None else f'<link rel="stylesheet" href="{escape(stylesheet)}">'
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Where the numbers come from</title>
-<style>{_STYLE}</style>
+{style}
 </head>
 <body>
 <main>
