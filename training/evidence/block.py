@@ -5,6 +5,9 @@ a marginal odds ratio; the posterior mode and its curvature (Gauss-Newton, Lapla
 covariance. What a contrast pins down is a sum of terms, so the terms come out negatively correlated where the evidence
 says so.
 
+What trial arms say of regimens comes as one joint observation of many comparisons (joint.py), so that doubt that
+response, surgery and R0 share is not counted three times.
+
 Contrasts within studies move the effects and anchors set the levels, never the other way round: that one study operated
 on more of its patients than another says little about their regimens.
 """
@@ -22,6 +25,7 @@ from features import Specification
 from training.evidence.anchors import widened
 from training.evidence.beliefs import Belief
 from training.evidence.effect_size import heterogeneity
+from training.evidence.joint import Joint
 from training.evidence.observation import Average, Observation, average
 
 Array = NDArray[np.float64]
@@ -101,7 +105,16 @@ class Block:
                 slope[self.place[outcome]] += sign * part[self.columns[outcome]]
         return value, slope
 
-    def climb(self, theta: Array, free: NDArray[np.intp], seen: Sequence[Observation]) -> tuple[Array, Array]:
+    def whitened(self, theta: Array, seen: Observation | Joint) -> tuple[Array, Array]:
+        """Gaps (m,) of observations in units of their error, independent of each other, and their slopes (m, p)."""
+        if isinstance(seen, Joint):
+            found = [self.predict(theta, one) for one in seen.observations]
+            gaps = np.array([one.value - value for one, (value, _) in zip(seen.observations, found, strict=True)])
+            return seen.whitening @ gaps, seen.whitening @ np.array([slope for _, slope in found])
+        value, slope = self.predict(theta, seen)
+        return np.array([(seen.value - value) / seen.sd]), slope[None] / seen.sd
+
+    def climb(self, theta: Array, free: NDArray[np.intp], seen: Sequence[Observation | Joint]) -> tuple[Array, Array]:
         """Posterior mode over some coefficients with the others held, and the curvature there (Gauss-Newton)."""
         precision, mean = self.precision0[free], self.mean0[free]
 
@@ -109,10 +122,10 @@ class Block:
             gradient, hessian = precision * (mean - at[free]), np.diag(precision)
             loss = float(0.5 * precision @ (at[free] - mean) ** 2)
             for one in seen:
-                value, slope = self.predict(at, one)
-                gap, slope = (one.value - value) / one.sd, slope[free] / one.sd
-                loss += 0.5 * gap**2
-                gradient, hessian = gradient + slope * gap, hessian + np.outer(slope, slope)
+                gaps, slopes = self.whitened(at, one)
+                slopes = slopes[:, free]
+                loss += 0.5 * float(gaps @ gaps)
+                gradient, hessian = gradient + gaps @ slopes, hessian + slopes.T @ slopes
             return loss, gradient, hessian
 
         def moved(step: NDArray[np.floating[Any]]) -> Array:
@@ -133,25 +146,40 @@ class Block:
                 break
         return theta, hessian
 
-    def fit(self, contrasts: Sequence[Observation], anchors: Sequence[Observation]) -> Posterior:
+    def fit(
+        self,
+        contrasts: Sequence[Observation | Joint],
+        anchors: Sequence[Observation | Joint],
+        known: Mapping[str, float] | None = None,
+    ) -> Posterior:
         """Fit effects to contrasts and levels to anchors, by turns until neither moves.
 
-        How much the level differs between studies beyond chance is estimated on the way (Paule and Mandel).
+        Parameters
+        ----------
+        known
+            How much the level of an outcome differs between studies, where that was estimated elsewhere; for the
+            others it is estimated on the way (Paule and Mandel).
         """
+        known = known or {}
+        single = [a for a in anchors if isinstance(a, Observation)]
+        joint = [a for a in anchors if isinstance(a, Joint)]
         intercepts = np.array([self.place[o].start + self.columns[o].index(0) for o in self.outcomes])
         effects = np.setdiff1d(np.arange(len(self.mean0)), intercepts)
-        between = dict.fromkeys(self.outcomes, BETWEEN_HOSPITALS)
+        between = {o: known.get(o, BETWEEN_HOSPITALS) for o in self.outcomes}
         theta = self.mean0.copy()
         for _ in range(_ROUNDS):
             before = theta
-            levels = [widened(a, between[a.outcome]) for a in anchors]
+            levels: list[Observation | Joint] = [*(widened(a, between[a.outcome]) for a in single), *joint]
             theta, level_curvature = self.climb(theta, intercepts, levels)
             theta, effect_curvature = self.climb(theta, effects, contrasts)
-            between = {o: self._between(theta, [a for a in anchors if a.outcome == o]) for o in self.outcomes}
+            between = {
+                o: known[o] if o in known else self._between(theta, [a for a in single if a.outcome == o])
+                for o in self.outcomes
+            }
             if np.abs(theta - before).max() < _SETTLED:
                 break
         # An uncertain effect moves the intercept the other way, because the anchors hold the level where they are.
-        slopes = np.array([self.predict(theta, a)[1] / a.sd for a in levels]).reshape(-1, len(theta))
+        slopes = np.concatenate([self.whitened(theta, a)[1] for a in levels] or [np.empty((0, len(theta)))])
         follow = -np.linalg.solve(level_curvature, slopes[:, intercepts].T @ slopes[:, effects])
         covariance = np.zeros((len(theta), len(theta)))
         of_effects = np.linalg.inv(effect_curvature)

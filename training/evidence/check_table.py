@@ -121,7 +121,13 @@ def _print_signs(report: CheckReport, console: Console) -> None:
 
 def _ranges(ranges: Sequence[RangeCheck]) -> Grid:
     grid = Grid(title="Conversion under doublets beside a review's ranges (not fitted), percent", title_justify="left")
-    for heading in ("Population", "Stated", "Prior over matching case mix (90%)", "Arm of a new study (90%)", ""):
+    for heading in (
+        "Population",
+        "Stated",
+        "Prior over matching case mix (90%)",
+        "Resection without ablation, arm of a new study (90%)",
+        "",
+    ):
         grid.add_column(heading)
     for r in ranges:
         texts = [f"{middle:.0f} ({low:.0f}-{high:.0f})" for middle, low, high in (r.patients, r.arms)]

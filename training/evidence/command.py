@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
 from features import load_specification
-from training.bundle.evidence_page import EffectRow, effect_rows, effects_page
+from training.bundle.effect import NORMAL_90, EffectRow, effect_rows
+from training.bundle.evidence_page import effects_page
+from training.evidence.arm_effects import ArmEffects, load_arm_effects
 from training.evidence.arms import ArmReader
 from training.evidence.check import check, write_json
 from training.evidence.check_table import print_check
@@ -65,9 +68,21 @@ def run_show(csv_path: Path | None, html: Path | None, console: Console) -> int:
     except OSError as error:
         console.print(str(error), style="red", markup=False)
         return USAGE
+    console.print(_arm_effects(load_arm_effects()))
     for label in dict.fromkeys(r.label for r in rows):
         console.print(_grid(label, [r for r in rows if r.label == label]))
     return CLEAN
+
+
+def _arm_effects(effects: ArmEffects) -> Grid:
+    grid = Grid(title=f"Between trial arms: {effects.counts} published rates", title_justify="left")
+    grid.add_column("Covariate or effect, and what it adds to", overflow="fold")
+    grid.add_column("Odds ratio", justify="right")
+    grid.add_column("90% interval", justify="right")
+    for name, mean, variance in zip(effects.names, effects.mean, np.diag(effects.covariance), strict=True):
+        middle, low, high = (float(np.exp(mean + z * np.sqrt(variance))) for z in (0.0, -NORMAL_90, NORMAL_90))
+        grid.add_row(name, f"{middle:.2f}", f"{low:.2f}-{high:.2f}")
+    return grid
 
 
 def _write_csv(rows: list[EffectRow], path: Path) -> None:

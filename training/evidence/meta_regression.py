@@ -144,18 +144,34 @@ class MetaRegression:
         within = new @ new.T + self._groups(arms, positions, self.hyper)
         return self._posterior(old @ new.T, within, self.design.rows(values, positions, slope) @ self.design.mean)
 
-    def weights(self, loadings: Array) -> Array:
-        """How far each count pulls linear combinations (c, p) of the parameters, shape (c, n); see Rasmussen 2.23."""
-        old = self.design.rows(self.values, self.kinds, self.named["slope"]) * self.design.sd
-        return (loadings * self.design.sd) @ old.T @ self._solved(np.eye(len(self.counts)))
+    def predict_with_sources(self, arms: Sequence[Arm], kinds: Sequence[str]) -> tuple[Array, Array, Array, Array]:
+        """Mean log-odds of such arms over studies, and where they come from.
 
-    def noise(self) -> Array:
-        """Sampling variance of each count on the log-odds scale, shape (n,)."""
-        return self.latent.root**-2.0
-
-    def _solved(self, right: Array) -> Array:
+        Returns
+        -------
+        mean (m,), posterior (m, m) and prior covariance (m, m), pull (m, n)
+            The pull of each count is its weight in the mean times its sampling error.
+        """
+        values = np.array([self.design.values(a) for a in arms])
+        positions = np.array([self.design.kinds.index(k) for k in kinds])
+        slope = self.named["slope"]
+        new = self.design.rows(values, positions, slope) * self.design.sd
+        old = self.design.rows(self.values, self.kinds, slope) * self.design.sd
+        within = new @ new.T
+        cross = old @ new.T
+        mean, after = self._posterior(cross, within, self.design.rows(values, positions, slope) @ self.design.mean)
         root = self.latent.root[:, None]
-        return root * cho_solve((self.latent.lower, True), root * right)
+        weights = root * cho_solve((self.latent.lower, True), root * cross)
+        return mean, after, within, weights.T / self.latent.root
+
+    def between(self, kind: str) -> float:
+        """Standard deviation of a kind's level between randomised studies, log odds."""
+        position = self.design.kinds.index(kind)
+        h = self.named
+        carried = h["response_study"] * (h["slope"] if position else 1.0)
+        own = [h["surgery_study"]] if position else []
+        own += [h[f"{kind}_study"]] if position > 1 else []
+        return float(np.sqrt(carried**2 + sum(x**2 for x in own)))
 
     def _posterior(self, cross: Array, within: Array, mean: Array) -> tuple[Array, Array]:
         part = solve_triangular(self.latent.lower, self.latent.root[:, None] * cross, lower=True)

@@ -10,10 +10,13 @@ from features import INTERCEPT
 from training.bundle import Prior
 from training.evidence import load_parameters
 from training.evidence.anchors import anchor_observations
+from training.evidence.arms import ArmReader
 from training.evidence.block import BETWEEN_HOSPITALS
+from training.evidence.carried_over import carried_over
 from training.evidence.contrasts import Contrast, Contrasts, Group, load_contrasts
 from training.evidence.effect_size import Source, heterogeneity
 from training.evidence.fit import build_prior_parameters, evidence_digest, read_case_mix, read_populations
+from training.evidence.held_out import Evidence
 from training.evidence.observation import average
 from training.evidence.population import Populations, everyone, regimen_called
 from training.evidence.tables import load_tables
@@ -22,6 +25,12 @@ from training.evidence.tables import load_tables
 @pytest.fixture(scope="module")
 def rebuilt(spec):
     return build_prior_parameters(spec)
+
+
+@pytest.fixture(scope="module")
+def carried(spec, prior):
+    patients = everyone(prior.parameters.case_mix, spec)
+    return carried_over(spec, Evidence(spec, ArmReader(spec)), patients, read_populations(), prior.terms)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +74,6 @@ def test_uncertain_regimen_effects_move_the_level_the_other_way(spec):
 @pytest.mark.parametrize(
     ("outcome", "within"),
     [
-        ("objective_response", 0.03),
-        ("resection_12m", 0.03),
-        ("conversion_12m", 0.07),  # CAIRO5 removed all disease in more than others operated on: a compromise
         ("any_complication", 0.02),
         ("major_complication", 0.02),
         ("mortality_90d", 0.01),
@@ -79,20 +85,55 @@ def test_uncertain_regimen_effects_move_the_level_the_other_way(spec):
 )
 def test_averages_over_the_case_mix_return_the_published_level(spec, prior, anchors, outcome, within):
     own = [a for a in anchors if a.outcome == outcome]
-    predicted = []
-    for anchor in own:
-        rows = np.linspace(0, len(anchor.exposed.left) - 1, 48).astype(int)
-        chance = np.ones((len(rows), len(anchor.exposed.right)))
-        for name in spec.outcomes.chain(outcome):
-            left = anchor.exposed.left[rows][:, None, :] * prior.coefficients(name)[None]
-            chance = chance * expit(left @ anchor.exposed.right.T).mean(axis=1)
-        predicted.append(chance.mean())
+    predicted = [averaged(spec, prior, anchor.exposed, outcome) for anchor in own]
     # Studies differ beyond chance, and count the more alike the more they differ.
     variance, values = np.array([a.sd**2 for a in own]), np.array([a.value for a in own])
     between = max(heterogeneity(values - logit(predicted), variance), BETWEEN_HOSPITALS**2)
     weights = 1 / (variance + between)
     published = expit(np.average(values, weights=weights))
     assert expit(np.average(logit(predicted), weights=weights)) == pytest.approx(published, abs=within)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "within"),
+    [
+        ("objective_response", 0.03),
+        ("resection_12m", 0.06),  # studies that count complete removal have more of it than others have surgery
+        ("conversion_12m", 0.06),
+        ("r0_resection_12m", 0.05),
+    ],
+)
+def test_averages_over_the_case_mix_return_the_level_that_the_arms_foretell(spec, prior, carried, outcome, within):
+    (level,) = [o for o in carried.levels.observations if o.outcome == outcome]
+    assert averaged(spec, prior, level.exposed, outcome) == pytest.approx(expit(level.value), abs=within)
+
+
+def test_averages_over_the_case_mix_return_the_comparisons_that_the_arms_foretell(spec, prior, carried):
+    # Odds ratios shrink along the chain from surgery to R0, and other comparisons pull on the same effects.
+    errors = np.sqrt(np.diag(carried.contrasts.covariance))
+    for observation, error in zip(carried.contrasts.observations, errors, strict=True):
+        exposed, control = (logit(by_draw(spec, prior, side, observation.outcome)) for side in observation.sides)
+        assert (exposed - control).mean() == pytest.approx(observation.value, abs=1.5 * error), (
+            f"{observation.name}, {observation.outcome}"
+        )
+
+
+def by_draw(spec, prior, side, outcome):
+    """Average over patients and regimens for each draw of the coefficients."""
+    rows = np.linspace(0, len(side.left) - 1, 64).astype(int)
+    chance = np.ones(())
+    for name in spec.outcomes.chain(outcome):
+        chance = chance * expit((side.left[rows][:, None, :] * prior.coefficients(name)[None]) @ side.right.T)
+    return chance.mean(axis=(0, 2))
+
+
+def averaged(spec, prior, side, outcome):
+    rows = np.linspace(0, len(side.left) - 1, 64).astype(int)
+    chance = np.ones((len(rows), len(side.right)))
+    for name in spec.outcomes.chain(outcome):
+        left = side.left[rows][:, None, :] * prior.coefficients(name)[None]
+        chance = chance * expit(left @ side.right.T).mean(axis=1)
+    return chance.mean()
 
 
 def test_rates_that_reviews_give_are_returned_though_not_fitted(patients, reported):
@@ -126,22 +167,39 @@ def test_risk_ratios_of_meta_analyses_are_reproduced(
 
 
 @pytest.mark.parametrize(
-    ("population", "outcome", "exposed", "control", "difference"),
+    ("population", "outcome", "exposed", "control", "difference", "within"),
     [
-        ("everyone", "objective_response", "folfoxiri+bevacizumab", "folfiri+bevacizumab", 12),  # TRIBE 53 and 65%
-        ("right_or_mutated", "objective_response", "folfoxiri+bevacizumab", "folfox+bevacizumab", 21),  # CAIRO5 A, B
-        ("right_or_mutated", "conversion_12m", "folfoxiri+bevacizumab", "folfox+bevacizumab", 11),  # CAIRO5 A, B
-        ("wild_type_left", "conversion_12m", "folfox+panitumumab", "folfox+bevacizumab", 0),  # CAIRO5 C, D
-        ("ras_braf_wild_type", "objective_response", "folfoxiri+panitumumab", "folfox+panitumumab", -3),  # TRIPLETE
-        ("ras_braf_wild_type", "r0_resection_12m", "folfoxiri+panitumumab", "folfox+panitumumab", -4),  # TRIPLETE
+        # Several regimens are the investigator's choice.
+        ("everyone", "objective_response", "folfoxiri+bevacizumab", "folfiri+bevacizumab", 12, 10),  # TRIBE 53 and 65%
+        (
+            "right_or_mutated",
+            "objective_response",
+            "folfoxiri+bevacizumab",
+            "folfox+bevacizumab folfiri+bevacizumab",
+            21,
+            10,
+        ),
+        (
+            "right_or_mutated",
+            "conversion_12m",
+            "folfoxiri+bevacizumab",
+            "folfox+bevacizumab folfiri+bevacizumab",
+            11,
+            10,
+        ),
+        ("ras_braf_wild_type", "objective_response", "folfoxiri+panitumumab", "folfox+panitumumab", -3, 10),  # TRIPLETE
+        ("ras_braf_wild_type", "r0_resection_12m", "folfoxiri+panitumumab", "folfox+panitumumab", -4, 10),  # TRIPLETE
+        ("ras_wild_type", "r0_resection_12m", "folfox+panitumumab", "folfox+bevacizumab", 6, 10),  # PARADIGM
+        # CAIRO5 C and D, whose own 90% interval reaches 10.6 points each way.
+        ("wild_type_left", "conversion_12m", "folfox+panitumumab", "folfox+bevacizumab", 0, 10.6),
     ],
 )
-def test_randomised_differences_are_reproduced_within_ten_points(
-    patients, reported, population, outcome, exposed, control, difference
+def test_randomised_differences_are_reproduced_within_about_ten_points(
+    patients, reported, population, outcome, exposed, control, difference, within
 ):
     group = read_populations().cut(patients, population)
-    rates = reported(group, [exposed, control], outcome).mean(axis=0)
-    assert 100 * (rates[0] - rates[1]) == pytest.approx(difference, abs=10)
+    rates = [reported(group, text.split(), outcome).mean() for text in (exposed, control)]
+    assert 100 * (rates[0] - rates[1]) == pytest.approx(difference, abs=within)
 
 
 def test_every_outcome_has_evidence_and_every_effect_its_basis(spec):
@@ -238,8 +296,8 @@ def test_anchor_studies_are_in_the_tables():
     assert named <= studies
 
 
-def test_the_slope_of_an_average_is_its_derivative(spec, prior, anchors):
-    anchor = next(a for a in anchors if a.outcome == "r0_resection_12m")
+def test_the_slope_of_an_average_is_its_derivative(spec, prior, carried):
+    anchor = next(a for a in carried.levels.observations if a.outcome == "r0_resection_12m")
     chain = spec.outcomes.chain(anchor.outcome)
     beta = {name: prior.coefficients(name).mean(axis=0) for name in spec.outcomes.names}
     slope = average(anchor.exposed, chain, (), beta).slopes[chain[1]][0]
