@@ -109,7 +109,9 @@ def _metrics(assessed: Assessed) -> dict[str, float]:
         if m.value is not None
     }
     means = {f"mean/{name}": assessed.mean(name) for name in METRICS}
-    return {**logged, **{name: value for name, value in means.items() if value is not None}}
+    found = {**logged, **{name: value for name, value in means.items() if value is not None}}
+    # MLflow's table cuts off what does not fit; five digits tell candidates apart.
+    return {name: round(value, 5) for name, value in found.items()}
 
 
 def _dataset(trained_on: TrainedOn) -> Any:

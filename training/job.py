@@ -25,7 +25,7 @@ from training.bundle import (
     TrainedOn,
     save_bundle,
 )
-from training.bundle.manifest import Learner
+from training.bundle.manifest import SHOWN, Learner
 from training.bundle.prior import OutcomePrior
 from training.crossfit import Assessed, assess
 from training.encoded import Encoded, encode
@@ -143,10 +143,14 @@ def train_from_registry(
         experiment.log_comparison(assessed, winner, encoded)
         manifest = _manifest(spec, winner.learner, trained_on, _outcome_models(winner, encoded))
         written = {f.file: f.write for f in winner.fits.values() if f.file is not None and f.write is not None}
+        moved = _updated(prior, winner, source.simulated)
+        if source.simulated and moved != prior.parameters:
+            # Invented patients move what is shown as simulated; the evidence beside it keeps every doubt.
+            written[SHOWN] = partial(_write_parameters, parameters=moved)
         number = _register(
             store,
             spec,
-            _updated(prior, winner, source.simulated),
+            prior.parameters if source.simulated else moved,
             manifest,
             _support(cohort, source),
             written,
@@ -182,7 +186,6 @@ def _outcome_models(winner: Assessed, encoded: Encoded) -> tuple[OutcomeModel, .
 
 
 def _updated(prior: Prior, winner: Assessed, simulated: bool) -> PriorParameters:
-    # Invented patients may move the numbers that are shown as simulated, but never narrow an interval.
     def moved(part: OutcomePrior) -> OutcomePrior:
         fit = winner.fits.get(part.outcome)
         if fit is None or fit.updated is None:
@@ -199,6 +202,10 @@ def _updated(prior: Prior, winner: Assessed, simulated: bool) -> PriorParameters
         )
 
     return prior.parameters.model_copy(update={"outcomes": tuple(moved(p) for p in prior.parameters.outcomes)})
+
+
+def _write_parameters(path: Path, parameters: PriorParameters) -> None:
+    path.write_text(parameters.model_dump_json(indent=1) + "\n", "utf-8")
 
 
 def _support(cohort: Cohort, source: Source) -> Support:

@@ -14,6 +14,7 @@ from training.bundle.manifest import (
     FORMAT,
     MANIFEST,
     PRIOR,
+    SHOWN,
     SPECIFICATION,
     SUPPORT,
     BundleRefused,
@@ -36,10 +37,11 @@ class Bundle:
         spec: Specification,
         learned: Mapping[str, Learned] | None = None,
         support: Support | None = None,
+        shown: Prior | None = None,
     ) -> None:
         self.manifest, self.prior, self.spec = manifest, prior, spec
         self.support = support or Support()
-        self.engine = Engine(spec, prior, manifest.outcomes, learned or {})
+        self.engine = Engine(spec, prior, manifest.outcomes, learned or {}, shown)
 
     def score(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> Scores:
         """Score patients under regimens; see `Engine.score`."""
@@ -117,6 +119,9 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
                 f"they differ in {'; '.join(differing) or 'nothing that can be named'}. Retrain the model.",
             )
         prior = Prior(PriorParameters.model_validate_json((folder / PRIOR).read_text("utf-8")), spec)
+        shown = None
+        if (folder / SHOWN).is_file():
+            shown = Prior(PriorParameters.model_validate_json((folder / SHOWN).read_text("utf-8")), spec)
         support = Support.model_validate_json((folder / SUPPORT).read_text("utf-8"))
         learned = {m.outcome: load_learned(folder / m.file, spec) for m in manifest.outcomes if m.file is not None}
         missing = set(spec.outcomes.names) - {m.outcome for m in manifest.outcomes}
@@ -126,4 +131,4 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
         raise
     except (ValidationError, ValueError, KeyError, TypeError, OSError) as error:
         raise BundleRefused("malformed", f"the bundle cannot be read: {type(error).__name__}") from error
-    return Bundle(manifest, prior, spec, learned, support)
+    return Bundle(manifest, prior, spec, learned, support, shown)

@@ -14,6 +14,7 @@ MANIFEST = "manifest.json"
 PRIOR = "prior.json"
 SPECIFICATION = "specification.json"
 SUPPORT = "support.json"
+SHOWN = "shown.json"  # effects moved by simulated patients, beside the evidence that keeps its doubt
 CHECKSUMS = "checksums.json"
 
 Learner = Literal["evidence", "logistic", "xgboost", "xgboost_prior"]

@@ -57,7 +57,16 @@ STATES = ("not_resected", "resected_without_major_complication", "resected_with_
 
 
 class Engine:
-    """Scores patients with a prior and whatever was learned on top of it."""
+    """Scores patients with a prior and whatever was learned on top of it.
+
+    Parameters
+    ----------
+    prior
+        Where intervals come from, and points too unless `shown` is given.
+    shown
+        Effects moved by simulated patients. They move the points; the intervals keep the spread of `prior`, because
+        invented patients remove no doubt, not even about what is missing.
+    """
 
     def __init__(
         self,
@@ -65,8 +74,9 @@ class Engine:
         prior: Prior,
         models: Sequence[OutcomeModel],
         learned: Mapping[str, Learned],
+        shown: Prior | None = None,
     ) -> None:
-        self.spec, self.prior, self.learned = spec, prior, dict(learned)
+        self.spec, self.prior, self.learned, self.shown = spec, prior, dict(learned), shown
         self.models = {m.outcome: m for m in models}
         self.names = spec.outcomes.names
         # A patient's own departure from the form of the evidence; the same under every regimen.
@@ -99,7 +109,7 @@ class Engine:
 
     def conditional_log_odds(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
         """Final log-odds of an outcome given its parent, shape (n, r): what training and tests compare."""
-        pooled = self.prior.log_odds(patients, regimens, outcome)
+        pooled = (self.shown or self.prior).log_odds(patients, regimens, outcome)
         return self._final(outcome, patients, regimens, pooled)
 
     def compare(self, patients: Patients, first: Regimen, second: Regimen) -> Comparison:
@@ -138,8 +148,9 @@ class Engine:
         drawn = (weighted @ right.T).reshape(n, o, DRAWS, r)
         chances = expit(drawn)
         pooled = logit(np.clip(chances.mean(axis=2), _EDGE, 1 - _EDGE))  # (n, o, r)
+        base = pooled if self.shown is None else self._pooled_by(self.shown, patients, regimens)
         final = np.stack(
-            [self._final(name, patients, regimens, pooled[:, i]) for i, name in enumerate(self.names)], axis=1
+            [self._final(name, patients, regimens, base[:, i]) for i, name in enumerate(self.names)], axis=1
         )
         point = self._chain(expit(final))
         if not intervals:
@@ -149,6 +160,9 @@ class Engine:
         # What was learned beyond the prior shifts the draws; it never narrows their spread.
         shift = (final - pooled)[:, :, None] + self._misfit[None, :, :, None]
         return point, self._chain(expit(drawn + shift))
+
+    def _pooled_by(self, prior: Prior, patients: Patients, regimens: Sequence[Regimen]) -> Array:
+        return np.stack([prior.log_odds(patients, regimens, name) for name in self.names], axis=1)
 
     def _final(self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array) -> Array:
         learned = self.learned.get(outcome)
