@@ -62,12 +62,12 @@ def _prognosis_off(spec: Specification, prior: Prior, seed: int) -> Truth:
 
 
 def _contrast_off(spec: Specification, prior: Prior, seed: int) -> Truth:
-    # The triplet removes disease in 12 points fewer than the evidence has it, at a rate of about 40%.
+    # The triplet removes disease in about 12 points fewer than the evidence has it.
     resection = spec.outcomes.part(Part.RESECTION).name
     term = next(f.name for f in spec.encoding.regimen_factors if len(f.exposures) == 2 and not f.weeks)
     truth = drawn_truth(spec, prior, seed)
     mean = {c.term: c.mean for p in prior.parameters.outcomes if p.outcome == resection for c in p.coefficients}
-    return truth.with_effect(resection, term, mean.get(term, 0.0) - 0.55)
+    return truth.with_effect(resection, term, mean.get(term, 0.0) - 1.1)
 
 
 def _nonlinear(spec: Specification, prior: Prior, seed: int) -> Truth:

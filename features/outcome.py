@@ -38,6 +38,8 @@ class Outcome(Frozen):
         None when only a column of the outcome's own name can tell.
     settled
         Clinically settled directions, by encoding factor; every model must respect them.
+    selectively_recorded
+        Whether it tends to be recorded when it is suspected, so that its rate among the recorded misleads.
     headline
         Whether promotion and comparison look at it first.
     """
@@ -55,6 +57,7 @@ class Outcome(Frozen):
     group: str
     recorded: Condition | None = None
     settled: dict[str, Direction] = {}
+    selectively_recorded: bool = False
     headline: bool = False
     why: str
 

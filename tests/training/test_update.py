@@ -71,3 +71,11 @@ def test_the_posterior_equals_a_direct_maximisation(spec):
 
     direct = minimize(objective, mean, method="BFGS", options={"gtol": 1e-6}).x
     assert got.mean == pytest.approx(direct[:4], abs=1e-3)
+
+
+def test_the_rate_of_a_selectively_recorded_outcome_is_never_believed_outright(spec):
+    values, y = patients(50_000, np.array([1.0, -0.1, -0.4, 0.3]))
+    believed, doubted = (update(MEAN, COVARIANCE, TERMS, values, y, spec, selective) for selective in (False, True))
+    assert believed.mean[0] == pytest.approx(1.0, abs=0.05)
+    assert MEAN[0] < doubted.mean[0] < believed.mean[0]
+    assert doubted.covariance[0, 0] > 10 * believed.covariance[0, 0]

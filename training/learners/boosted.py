@@ -95,7 +95,8 @@ def _update(encoded: Encoded, outcome: str, effects: Array, y: Array) -> Updated
     parts = {part.outcome: part for part in encoded.evidence.parameters.outcomes}
     terms = encoded.evidence.terms
     mean, covariance = prior_moments(parts[outcome], terms)
-    return update(mean, covariance, terms, effects, y, encoded.spec)
+    selective = encoded.spec.outcomes[outcome].selectively_recorded
+    return update(mean, covariance, terms, effects, y, encoded.spec, selective)
 
 
 def _stratified(y: Array) -> NDArray[np.int64]:
