@@ -24,6 +24,7 @@ from serving.openapi import docs_assets, docs_page, openapi_document
 from serving.problems import BODY, refuse
 
 STATIC = Path(__file__).parent / "static"
+EVIDENCE_STYLE = Path(__file__).parents[1] / "training" / "bundle" / "evidence.css"
 
 #: Batches that are worked on at once, beside the single patients, and that may wait; more are turned away so
 #: that memory stays bounded.
@@ -55,7 +56,8 @@ class Routes(Router):
     def __init__(self, measures: Measures, application: Application | None = None, *, bench: bool = False) -> None:
         self.measures = measures
         self.application = application if application is not None else Application()
-        self.static = read_assets(STATIC)
+        # The evidence page comes with the bundle's code, and so does its style.
+        self.static = {**read_assets(STATIC), **read_assets(EVIDENCE_STYLE.parent, (EVIDENCE_STYLE.name,))}
         self.docs = docs_assets()
         self._batches = anyio.CapacityLimiter(BATCHES_AT_ONCE)
         self._waiting = 0

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib.resources import files
 
 from features import Specification
 from training.bundle.effect import BASIS, EffectRow, effect_rows
 from training.bundle.prior import PriorParameters
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; color: #1b1b1b;
-  background: #fff; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.unverified { font-weight: 600; } .judgement { font-style: italic; }
-@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616; } th, td { border-color: #444; } }
-@media print { body { max-width: none; } tr { break-inside: avoid; } }
-"""
+STYLE = "evidence.css"  # beside this file; a service may link it instead of writing it into the page
 
 
 def effects_page(parameters: PriorParameters, spec: Specification, stylesheet: str | None = None) -> str:
@@ -36,7 +27,9 @@ def effects_page(parameters: PriorParameters, spec: Specification, stylesheet: s
     outcomes = [o for o in spec.outcomes.outcomes if any(r.outcome == o.name for r in rows)]
     links = "".join(f'<li><a href="#{escape(o.name)}">{escape(o.label)}</a></li>' for o in outcomes)
     sections = "".join(_section(o.name, o.definition, [r for r in rows if r.outcome == o.name]) for o in outcomes)
-    style = f"<style>{_STYLE}</style>" if stylesheet is None else f'<link rel="stylesheet" href="{escape(stylesheet)}">'
+    style = (
+        f"<style>{_style()}</style>" if stylesheet is None else f'<link rel="stylesheet" href="{escape(stylesheet)}">'
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -64,6 +57,10 @@ reason.</li>
 </body>
 </html>
 """
+
+
+def _style() -> str:
+    return (files("training.bundle") / STYLE).read_text("utf-8")
 
 
 def _section(name: str, definition: str, rows: Sequence[EffectRow]) -> str:
