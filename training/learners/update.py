@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 HOSPITAL_SD = 0.5  # of the intercept
 SLOPE_SD = 0.3  # of a common factor on all prognostic effects
 # What unrecorded reasons for choosing a regimen may do to each regimen term seen in a registry. Two regimens differ in
-# about six terms, so a contrast is doubted by about 0.2 (odds ratio 1.2), however many observational patients there are.
+# about six terms: a contrast is doubted by about 0.2 (odds ratio 1.2), however many observational patients there are.
 CONFOUNDING_SD = 0.08
 # What recording an outcome mainly when it is suspected may do to its rate: odds of being recorded two to three times
 # higher with the outcome shift its log-odds by about 0.6 where 40% are recorded. Judgement.
