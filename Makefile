@@ -35,7 +35,7 @@ bench: $(BIN)/.dev  ## measure: latency, training time
 	$(BIN)/python -m benchmarks
 
 bench-learning: $(BIN)/.dev  ## measure: how candidates learn from registries whose truth differs from the evidence
-	$(BIN)/python -m benchmarks.learning
+	$(BIN)/python -m benchmarks.learning --track
 
 lint: $(BIN)/.dev  ## style and types
 	$(BIN)/ruff check .

@@ -233,6 +233,22 @@ def plot(summary: pd.DataFrame, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def track(summary: pd.DataFrame, out: Path, settings: Mapping[str, float]) -> None:
+    """Log table, rows and plot to the MLflow store, with the figures of the prior-started candidate as metrics."""
+    import mlflow
+
+    from training.store import Store
+
+    Store.from_environment().open()
+    with mlflow.start_run(run_name="learning", tags={"level": "benchmark", "simulated": "true"}):
+        mlflow.log_params(settings)
+        for row in summary[summary["candidate"] == "xgboost_prior"].to_dict("records"):
+            for name in ("excess_log_loss", "coverage", "contrast_bias"):
+                if pd.notna(row.get(name)):
+                    mlflow.log_metric(f"{row['scenario']}/{row['outcome']}/{name}", row[name], step=int(row["n"]))
+        mlflow.log_artifacts(str(out))
+
+
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
@@ -241,6 +257,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--scenarios", nargs="+", default=[s.name for s in SCENARIOS if s.name != "simulator"])
     parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument("--track", action="store_true", help="log the results to the MLflow store (RESECTA_STORE)")
     parser.add_argument("--every-outcome", action="store_true", help="all outcomes, not only the two headline ones")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("build/learning"))
@@ -277,6 +294,8 @@ def main() -> None:
     summary.to_csv(asked.out / "summary.csv", index=False)
     (asked.out / "settings.json").write_text(json.dumps({"seeds": asked.seeds, "sizes": sizes}) + "\n")
     plot(summary, asked.out / "learning.png")
+    if asked.track:
+        track(summary, asked.out, {"seeds": asked.seeds, "large_seeds": asked.large_seeds})
     with pd.option_context("display.width", 220, "display.max_rows", 500, "display.max_columns", 30):
         print(summary.round(4).to_string(index=False))
 
