@@ -28,10 +28,10 @@ from benchmarks.bent_truth import SCENARIOS, TEST, World, world, world_from
 from features import Part, Regimen, Specification
 from training.bundle import OutcomeModel, Prior
 from training.bundle.learned import BoosterModel
-from training.bundle.prior import OutcomePrior
 from training.bundle.scores import Engine
 from training.crossfit import CANDIDATE_NEEDS
 from training.learners import Fit, fit_candidate
+from training.learners.update import updated_parameters
 from training.recalibration import calibrate
 from validation.calibration import fit_line
 
@@ -97,22 +97,8 @@ def _excess(here: World, fits: Mapping[str, Fit], outcome: str) -> dict[str, flo
 def _engine(here: World, fits: Mapping[str, Fit]) -> Engine:
     spec, prior = here.spec, here.prior
 
-    def moved(part: OutcomePrior) -> OutcomePrior:
-        fit = fits.get(part.outcome)
-        if fit is None or fit.updated is None:
-            return part
-        at = [prior.terms.index(c.term) for c in part.coefficients]
-        covariance = fit.updated.covariance[np.ix_(at, at)]
-        return OutcomePrior(
-            outcome=part.outcome,
-            coefficients=tuple(
-                c.model_copy(update={"mean": float(fit.updated.mean[j])})
-                for c, j in zip(part.coefficients, at, strict=True)
-            ),
-            covariance=tuple(map(tuple, ((covariance + covariance.T) / 2).tolist())),
-        )
-
-    parameters = prior.parameters.model_copy(update={"outcomes": tuple(moved(p) for p in prior.parameters.outcomes)})
+    updates = {outcome: fit.updated for outcome, fit in fits.items() if fit.updated is not None}
+    parameters = updated_parameters(prior, updates, keep_doubt=False)
     learned = {}
     for outcome, fit in fits.items():
         if fit.file is not None and fit.write is not None:

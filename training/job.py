@@ -26,10 +26,10 @@ from training.bundle import (
     save_bundle,
 )
 from training.bundle.manifest import SHOWN, Learner
-from training.bundle.prior import OutcomePrior
 from training.crossfit import Assessed, assess
 from training.encoded import Encoded, encode
 from training.learners import CANDIDATES
+from training.learners.update import updated_parameters
 from training.registration import alias_version, register, registered_manifest
 from training.registry.cohort import Cohort
 from training.splits import Split, choose_split, folds
@@ -143,7 +143,8 @@ def train_from_registry(
         experiment.log_comparison(assessed, winner, encoded)
         manifest = _manifest(spec, winner.learner, trained_on, _outcome_models(winner, encoded))
         written = {f.file: f.write for f in winner.fits.values() if f.file is not None and f.write is not None}
-        moved = _updated(prior, winner, source.simulated)
+        updates = {name: fit.updated for name, fit in winner.fits.items() if fit.updated is not None}
+        moved = updated_parameters(prior, updates, keep_doubt=source.simulated)
         if source.simulated and moved != prior.parameters:
             # Invented patients move what is shown as simulated; the evidence beside it keeps every doubt.
             written[SHOWN] = partial(_write_parameters, parameters=moved)
@@ -183,25 +184,6 @@ def _outcome_models(winner: Assessed, encoded: Encoded) -> tuple[OutcomeModel, .
             )
         )
     return tuple(models)
-
-
-def _updated(prior: Prior, winner: Assessed, simulated: bool) -> PriorParameters:
-    def moved(part: OutcomePrior) -> OutcomePrior:
-        fit = winner.fits.get(part.outcome)
-        if fit is None or fit.updated is None:
-            return part
-        position = [prior.terms.index(c.term) for c in part.coefficients]
-        covariance = fit.updated.covariance[np.ix_(position, position)]
-        held = np.array(part.covariance) if simulated else (covariance + covariance.T) / 2
-        coefficients = tuple(
-            c.model_copy(update={"mean": float(fit.updated.mean[j]), "sd": float(np.sqrt(held[i, i]))})
-            for i, (c, j) in enumerate(zip(part.coefficients, position, strict=True))
-        )
-        return OutcomePrior(
-            outcome=part.outcome, coefficients=coefficients, covariance=tuple(map(tuple, held.tolist()))
-        )
-
-    return prior.parameters.model_copy(update={"outcomes": tuple(moved(p) for p in prior.parameters.outcomes)})
 
 
 def _write_parameters(path: Path, parameters: PriorParameters) -> None:

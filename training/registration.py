@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -150,8 +149,3 @@ def export(store: Store, version_or_alias: str, out: Path) -> str:
         rename_bundle(bundle_folder(store, version), Path(scratch) / "bundle", version)
         (Path(scratch) / "bundle").rename(out)
     return version
-
-
-def as_json(data: object) -> str:
-    """Render plain data as readable JSON."""
-    return json.dumps(data, indent=1, sort_keys=True, default=str) + "\n"

@@ -107,11 +107,6 @@ class Engine:
         )
         return Scores(probability, below, above, self._states(probability))
 
-    def conditional_log_odds(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
-        """Final log-odds of an outcome given its parent, shape (n, r): what training and tests compare."""
-        pooled = (self.shown or self.prior).log_odds(patients, regimens, outcome)
-        return self._final(outcome, patients, regimens, pooled)
-
     def compare(self, patients: Patients, first: Regimen, second: Regimen) -> Comparison:
         """Compare two regimens for each patient: first minus second.
 

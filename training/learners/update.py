@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from features import INTERCEPT, Specification
-from training.bundle.prior import OutcomePrior
+from training.bundle.prior import OutcomePrior, Prior, PriorParameters
 
 Array = NDArray[np.float64]
 
@@ -59,6 +60,35 @@ def prior_moments(part: OutcomePrior, terms: tuple[str, ...]) -> tuple[Array, Ar
     covariance = np.zeros((len(terms), len(terms)))
     covariance[np.ix_(position, position)] = np.array(part.covariance)
     return mean, covariance
+
+
+def updated_parameters(prior: Prior, updates: Mapping[str, Updated], keep_doubt: bool) -> PriorParameters:
+    """Carry updated effects into a prior's parameters.
+
+    Parameters
+    ----------
+    updates
+        By outcome; an outcome that is absent stays as it is.
+    keep_doubt
+        Whether the covariance stays that of the evidence, so that only the means move.
+    """
+
+    def moved(part: OutcomePrior) -> OutcomePrior:
+        updated = updates.get(part.outcome)
+        if updated is None:
+            return part
+        position = [prior.terms.index(c.term) for c in part.coefficients]
+        covariance = updated.covariance[np.ix_(position, position)]
+        held = np.array(part.covariance) if keep_doubt else (covariance + covariance.T) / 2
+        coefficients = tuple(
+            c.model_copy(update={"mean": float(updated.mean[j]), "sd": float(np.sqrt(held[i, i]))})
+            for i, (c, j) in enumerate(zip(part.coefficients, position, strict=True))
+        )
+        return OutcomePrior(
+            outcome=part.outcome, coefficients=coefficients, covariance=tuple(map(tuple, held.tolist()))
+        )
+
+    return prior.parameters.model_copy(update={"outcomes": tuple(moved(p) for p in prior.parameters.outcomes)})
 
 
 def update(
