@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDS = 5
+LEAST_YEARS = 3  # fewer calendar years than these and periods of equal size are held out instead
 
 
 class Split(StrEnum):
     """How patients are held out."""
 
     SITE = "site"  # whole hospitals
-    TIME = "time"  # whole periods of start dates
+    TIME = "time"  # whole calendar years of start dates, or periods where there are few years
     RANDOM = "random"  # only when asked for by name
 
 
@@ -61,5 +62,8 @@ def folds(split: Split, sites: NDArray[np.str_], dates: NDArray[np.datetime64], 
         return np.array([fold_of[str(s)] for s in sites])
     if len(np.unique(dates)) < 2 * FOLDS:
         raise CannotSplit("there are too few start dates to split by time; split by site (--split site)")
-    edges = np.quantile(dates.astype("datetime64[D]").astype(np.int64), np.linspace(0, 1, FOLDS + 1)[1:-1])
-    return np.searchsorted(edges, dates.astype("datetime64[D]").astype(np.int64), side="right")
+    years = dates.astype("datetime64[Y]").astype(np.int64)
+    # Whole calendar years where there are enough of them, for practice changes from year to year.
+    days = years if len(np.unique(years)) >= LEAST_YEARS else dates.astype("datetime64[D]").astype(np.int64)
+    edges = np.unique(np.quantile(days, np.linspace(0, 1, FOLDS + 1)[1:-1], method="lower"))
+    return np.unique(np.searchsorted(edges, days, side="right"), return_inverse=True)[1].astype(np.int64)

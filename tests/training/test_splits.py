@@ -20,6 +20,14 @@ def test_folds_by_time_are_blocks_in_order():
     assert (np.diff(fold) >= 0).all() and len(set(fold)) == 5
 
 
+def test_a_calendar_year_is_never_on_both_sides_of_a_split():
+    dates = np.datetime64("2015-01-01") + np.arange(3000).astype("timedelta64[D]")
+    fold = folds(Split.TIME, np.repeat("a", len(dates)), dates)
+    year = dates.astype("datetime64[Y]")
+    assert all(len(set(fold[year == y])) == 1 for y in set(year))
+    assert 3 <= len(set(fold)) <= 5
+
+
 def test_whole_hospitals_are_preferred_and_a_random_split_must_be_asked_for_by_name():
     assert choose_split(SITES, DATES) is Split.SITE
     assert choose_split(SITES[:60], DATES[:60]) is Split.TIME
