@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field as Attribute
@@ -89,10 +90,14 @@ class OutcomeTree(Frozen):
                 raise ValueError(f"exactly one outcome must play the part {part.value}")
         return self
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names, parents before children."""
         return tuple(o.name for o in self.outcomes)
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[str, ...]]:
+        return {name: self._chain(name) for name in self.names}
 
     def __getitem__(self, name: str) -> Outcome:
         for outcome in self.outcomes:
@@ -116,6 +121,9 @@ class OutcomeTree(Frozen):
 
     def chain(self, name: str) -> tuple[str, ...]:
         """Names whose conditional probabilities multiply to the reported one: the outcome up to its `given`."""
+        return self._chains[name]
+
+    def _chain(self, name: str) -> tuple[str, ...]:
         given = self[name].given
         return (name, *(a for a in self.ancestors(name) if given is None or given in self.ancestors(a)))
 
@@ -135,7 +143,7 @@ class OutcomeTree(Frozen):
         reported: dict[str, object] = {}
         for name in names or self.names:
             value = conditional[name]
-            for ancestor in self.chain(name)[1:]:
+            for ancestor in self._chains[name][1:]:
                 value = value * conditional[ancestor]  # type: ignore[operator]
             reported[name] = value
         return reported

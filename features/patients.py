@@ -175,6 +175,11 @@ class Patients:
             self._known[name] = found
         return found
 
+    @property
+    def recorded(self) -> frozenset[str]:
+        """Fields of which anything was recorded, be it that it is not known."""
+        return frozenset(name.partition("=")[0] for name in self._columns if name in self.spec.columns)
+
     def take(self, rows: NDArray[Any]) -> Patients:
         """Patients at the given positions or mask, in that order (repeats allowed)."""
         columns = {k: v[rows] for k, v in self._columns.items() if k in self.spec.columns}

@@ -175,18 +175,23 @@ class Prior:
         Of a patient of whom little is known most terms are those of a patient of whom nothing is, and are not
         computed anew.
         """
-        known = frozenset(name for name in self._inputs if patient.known(name)[0])
+        known = frozenset(name for name in patient.recorded & self._inputs if patient.known(name)[0])
         touched = [f for f, fields in self._sources.items() if fields & known]
-        if len(touched) == len(self._sources):
-            left = self.spec.encoding.patient_part(patient, self.terms)
-            if not np.isnan(left).any():
-                return left
         left = self._unknown.copy()
-        if touched:
-            needed = frozenset().union(*(self._sources[f] for f in touched))
+        if not touched:
+            return left
+        values = self.spec.encoding.patient_matrix(patient, touched)[0]
+        settled = [f for f, v in zip(touched, values, strict=True) if not np.isnan(v)]
+        for f, value in zip(touched, values, strict=True):
+            left[:, self._columns[f]] = value
+        if len(settled) == len(self._sources):
+            return left[:1]
+        # What is left open although something behind it is known: its distribution depends on what is known.
+        drawn = [f for f in touched if f not in settled]
+        if drawn:
+            needed = frozenset().union(*(self._sources[f] for f in drawn))
             completed = self.parameters.case_mix.complete(patient, DRAWS, only=needed)
-            values = self.spec.encoding.patient_matrix(completed, touched)
-            for f, column in zip(touched, values.T, strict=True):
+            for f, column in zip(drawn, self.spec.encoding.patient_matrix(completed, drawn).T, strict=True):
                 left[:, self._columns[f]] = column[:, None]
         return left
 
