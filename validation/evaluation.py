@@ -90,13 +90,21 @@ class ModelFigures(Frozen):
 
 
 class Difference(Frozen):
-    """A metric of one model minus that of another on the same patients, with a paired interval."""
+    """A metric of one model minus that of another on the same patients, with a paired interval.
+
+    Attributes
+    ----------
+    group, level
+        The subgroup in which they are compared; None among all.
+    """
 
     model: str
     against: str
     outcome: str
     metric: str
     figure: Figure
+    group: str | None = None
+    level: str | None = None
 
 
 class Evaluation(Frozen):
