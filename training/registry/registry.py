@@ -17,6 +17,7 @@ from training.registry.columns import Matched, match_columns
 from training.registry.layout import Layout, load_layout
 from training.registry.regimen_cell import backbone_name, biologic_name, both_names, refusal
 from training.registry.source import Source, read_source
+from training.registry.sql import Database
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Registry:
         read is still the text it was, so that validation can name it. Columns that no field claims, or that identify
         patients, follow by header with their values left out.
     description
-        File name with its numbers of rows and columns.
+        File name, or database and table, with its numbers of rows and columns.
     digest
-        SHA-256 of the file.
+        SHA-256 of the file, or of the rows of a database.
     simulated
         Whether any row is marked as invented.
     columns
@@ -56,20 +57,24 @@ class Registry:
     notes: tuple[str, ...]
 
 
-def read_registry(path: Path | str, spec: Specification, column_map: ColumnMap | Path | str | None = None) -> Registry:
+def read_registry(
+    path: Path | str | Database, spec: Specification, column_map: ColumnMap | Path | str | None = None
+) -> Registry:
     """Read a registry.
 
     Parameters
     ----------
     path
-        A .csv or .parquet file.
+        A .csv or .parquet file, a database, or the address of one with its table.
     column_map
         How it differs from the specification, or the YAML file that says so; None when it does not differ.
 
     Raises
     ------
     RegistryUnreadable
-        When the file as a whole cannot be read.
+        When the file or database as a whole cannot be read.
+    AddressRefused
+        When an address, table or query is not one that can be read.
     ColumnMapError
         Naming every entry of the column map at fault.
     """

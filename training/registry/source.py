@@ -1,4 +1,4 @@
-"""The file a registry comes in: CSV or Parquet, read as written."""
+"""What a registry comes in: a CSV or Parquet file or a database, read as written."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from training.registry.sql import Database, DatabaseUnreadable, read_database
+
 SUFFIXES = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
 
 class RegistryUnreadable(ValueError):
-    """The file as a whole cannot be read; the message says why and what to do."""
+    """The file or database as a whole cannot be read; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it stands: every CSV cell a text, every Parquet cell what the file holds.
+    """A registry as it stands: every CSV cell a text, every other cell what the file or database holds.
 
     Attributes
     ----------
     repeated
         Column names that the header gives more than once (only the first of each is read).
     digest
-        SHA-256 of the file, hexadecimal.
+        SHA-256 of the file, or of the rows of a database, hexadecimal.
     """
 
     name: str
@@ -35,14 +37,25 @@ class Source:
     separator: str | None
 
 
-def read_source(path: Path | str, separator: str | None = None, encoding: str = "utf-8-sig") -> Source:
-    """Read a CSV or Parquet file without judging a single cell.
+def read_source(path: Path | str | Database, separator: str | None = None, encoding: str = "utf-8-sig") -> Source:
+    """Read a CSV or Parquet file or a database without judging a single cell.
+
+    Parameters
+    ----------
+    path
+        A file, a database, or the address of one with its table (``sqlite:///file.db?table=registry``).
 
     Raises
     ------
     RegistryUnreadable
-        When there is no such file, it is of another kind, or it has no rows.
+        When there is no such file, it is of another kind, or it has no rows; or the database cannot be read.
+    AddressRefused
+        When an address, table or query is not one that can be read.
     """
+    if isinstance(path, str) and Database.named_by(path):
+        path = Database(path)
+    if isinstance(path, Database):
+        return _database(path)
     path = Path(path)
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
@@ -63,6 +76,16 @@ def read_source(path: Path | str, separator: str | None = None, encoding: str = 
         raise RegistryUnreadable(f"{path.name}: has no rows")
     frame.columns = pd.Index([str(c).strip() for c in frame.columns], dtype=object)
     return Source(path.name, frame.reset_index(drop=True), repeated, digest, separator)
+
+
+def _database(database: Database) -> Source:
+    try:
+        frame, digest = read_database(database)
+    except DatabaseUnreadable as error:
+        raise RegistryUnreadable(str(error)) from None
+    if frame.empty:
+        raise RegistryUnreadable(f"{database.text}: has no rows")
+    return Source(database.text, frame, (), digest, None)
 
 
 def _csv(path: Path, separator: str | None, encoding: str) -> tuple[pd.DataFrame, tuple[str, ...], str]:
