@@ -54,9 +54,10 @@ def _judge(condition: Condition, patients: Patients, computed: Mapping[str, Arra
     parts = condition.all if condition.all is not None else condition.any
     if parts is not None:
         judged = [_judge(part, patients, computed) for part in parts]
-        every, some = np.logical_and.reduce, np.logical_or.reduce
-        true, false = ([side[i] for side in judged] for i in (0, 1))
-        return (every(true), some(false)) if condition.all is not None else (some(true), every(false))
+        yes, no = (np.stack([side[i] for side in judged]) for i in (0, 1))
+        if condition.all is not None:
+            return np.asarray(yes.all(axis=0)), np.asarray(no.any(axis=0))
+        return np.asarray(yes.any(axis=0)), np.asarray(no.all(axis=0))
     return _atom(condition, patients, computed)
 
 
@@ -84,8 +85,8 @@ def _atom(condition: Condition, patients: Patients, computed: Mapping[str, Array
         if other is not None:
             missing = missing | np.isnan(computed[other] if other in computed else patients[other])
     if condition.unknown is not None:
-        asked = missing if condition.unknown else ~missing
-        return asked, ~asked
+        asked = np.asarray(missing if condition.unknown else ~missing)
+        return asked, np.asarray(~asked)
     return np.asarray(yes & ~missing), np.asarray(~yes & ~missing)
 
 
