@@ -23,10 +23,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import numpy as np
 
 from features import Specification, load_specification
-from training.bundle import OutcomeModel
-from training.bundle.scores import Engine
+from training.champion import evidence, predict
 from training.evidence import load_prior
-from training.monitor.predictions import predicted
 from training.registry import build_cohort
 from training.simulator import simulate
 from validation.monitoring.control_limits import CaseMix, ControlLimits, Streams, control_limits, draw, power
@@ -41,8 +39,7 @@ def case_mixes(spec: Specification, patients: int, seed: int) -> tuple[CaseMix, 
     """Predictions for one half of the patients, to find limits on, and for the other."""
     frame, _ = simulate(spec, patients=patients, seed=seed, sites=6)
     cohort = build_cohort(frame, spec)
-    models = tuple(OutcomeModel(outcome=name, learner="evidence") for name in spec.outcomes.names)
-    chance = predicted(Engine(spec, load_prior(spec), models, {}), cohort.patients, cohort.regimens)
+    chance = predict(evidence(spec, load_prior(spec)).bundle, cohort).probability
     half = np.arange(len(cohort)) % 2 == 0
     watched = [spec.outcomes.part(part) for part in load_thresholds().calibration.shares]
 

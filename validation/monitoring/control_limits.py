@@ -88,7 +88,10 @@ def rolling_alarms(p: Array, y: Array, per_month: int, window: int) -> Truth:
     runs, ends = np.nonzero(far)
     for month in np.unique(ends):
         rows = runs[ends == month]
-        counts = event_counts(chance[rows, max(0, month + 1 - window) * per_month : (month + 1) * per_month])
+        windows = chance[rows, max(0, month + 1 - window) * per_month : (month + 1) * per_month]
+        # Those not at risk have no chance of an event; sorted to the end they cost nothing.
+        likely = -np.sort(-windows, axis=1)[:, : int((windows > 0).sum(axis=1).max())]
+        counts = event_counts(likely)
         at = observed[rows, month].astype(int)[:, None]
         below = np.cumsum(counts, axis=1)
         up_to = np.take_along_axis(below, at, 1)[:, 0]

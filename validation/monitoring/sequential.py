@@ -29,14 +29,20 @@ def event_counts(p: Array) -> Array:
     (n + 1,) or (c, n + 1) array
         Chance of 0, 1, ... n events.
     """
-    rows = np.atleast_2d(p)
-    held = np.zeros((len(rows), rows.shape[1] + 1))
-    held[:, 0] = 1.0
-    for i in range(rows.shape[1]):
-        chance = rows[:, i : i + 1]
-        held[:, 1 : i + 2] = held[:, 1 : i + 2] * (1 - chance) + held[:, : i + 1] * chance
-        held[:, 0] *= 1 - chance[:, 0]
-    return held[0] if np.ndim(p) == 1 else held
+    if np.ndim(p) == 1:
+        parts = [np.array([1 - chance, chance]) for chance in p] or [np.ones(1)]
+        while len(parts) > 1:
+            # Neighbours are joined in pairs, so that long distributions are multiplied rarely.
+            joined = [np.convolve(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
+            parts = joined + parts[len(joined) * 2 :]
+        return np.asarray(parts[0])
+    chances = np.ascontiguousarray(p.T)
+    held = np.zeros((len(chances) + 1, len(p)))
+    held[0] = 1.0
+    for i, chance in enumerate(chances):
+        held[1 : i + 2] = held[1 : i + 2] * (1 - chance) + held[: i + 1] * chance
+        held[0] *= 1 - chance
+    return held.T
 
 
 def limits(p: Array, level: float) -> tuple[int, int]:
@@ -44,11 +50,14 @@ def limits(p: Array, level: float) -> tuple[int, int]:
 
     Fewer, and more, come with a chance of at most (1 - level) / 2 each; being counts, mostly with less.
     """
-    below = np.cumsum(event_counts(p))
+    return _between(np.cumsum(event_counts(p)), level)
+
+
+def _between(below: Array, level: float) -> tuple[int, int]:
     tail = (1 - level) / 2
     low = int(np.searchsorted(below, tail, side="right"))
     high = int(np.searchsorted(below, 1 - tail, side="left"))
-    return low, min(high, len(p))
+    return low, min(high, len(below) - 1)
 
 
 def shifted(p: Array, ratio: float, weight: Array | None = None) -> Array:
@@ -98,7 +107,7 @@ class RollingPoint:
     Attributes
     ----------
     month
-        Months since year 0 (12 * year + month - 1).
+        Months since January 1970, as numpy counts them.
     inner, outer
         Fewest and most events within 95% and 99.8% limits.
     """
@@ -127,7 +136,7 @@ def rolling(month: Months, p: Array, y: Array, window: int) -> tuple[RollingPoin
     Parameters
     ----------
     month
-        Month of each patient, shape (n,), in months since year 0.
+        Month of each patient, shape (n,), in months since January 1970.
     p, y
         Predicted chance and what happened (0 or 1), shape (n,).
 
@@ -140,7 +149,8 @@ def rolling(month: Months, p: Array, y: Array, window: int) -> tuple[RollingPoin
         kept = (month > end - window) & (month <= end)
         chances, events = p[kept], int(y[kept].sum())
         if kept.any():
-            inner, outer = (limits(chances, level) for level in LIMITS)
+            below = np.cumsum(event_counts(chances))
+            inner, outer = (_between(below, level) for level in LIMITS)
             found.append(RollingPoint(end, int(kept.sum()), events, float(chances.sum()), inner, outer))
     return tuple(found)
 
@@ -165,10 +175,9 @@ def steps(p: Array, y: Array, factor: float) -> Array:
 
 def cusum(p: Array, y: Array, factor: float) -> Array:
     """Risk-adjusted CUSUM after each patient, from 0; patients on the last axis."""
-    step = steps(p, y, factor)
-    held = np.zeros(step.shape[:-1])
-    path = np.empty(step.shape)
-    for i in range(step.shape[-1]):
-        held = np.maximum(0.0, held + step[..., i])
-        path[..., i] = held
-    return path
+    path = np.ascontiguousarray(np.moveaxis(steps(p, y, factor), -1, 0))
+    held = np.zeros(path.shape[1:])
+    for i, step in enumerate(path):
+        held = np.maximum(0.0, held + step)
+        path[i] = held
+    return np.moveaxis(path, 0, -1)
