@@ -33,6 +33,8 @@ class ReportFacts:
     ----------
     manifest
         Of the model that the page is about.
+    evaluation, deciding
+        On every held-out patient, and on the newest ones alone, which gates read.
     mine
         Its name in the evaluation; the manifest's learner when omitted.
     champion
@@ -54,6 +56,7 @@ class ReportFacts:
     spec: Specification
     manifest: Manifest
     evaluation: Evaluation
+    deciding: Evaluation | None = None
     mine: str | None = None
     champion: Manifest | None = None
     effects: tuple[Panel, ...] = ()
@@ -109,6 +112,8 @@ def render(facts: ReportFacts) -> str:
             changes=difference_tables(evaluation, mine, against, spec) if against else (),
             provenance=provenance(facts.manifest, facts.champion),
             subgroups=subgroup_tables(evaluation, mine, against, spec),
+            newest=glance(facts.deciding, mine, spec) if facts.deciding else None,
+            newest_changes=difference_tables(facts.deciding, mine, against, spec) if facts.deciding and against else (),
             effects=_panels(facts.effects, "effect"),
             stability=_panels(facts.stability, "stability"),
             tripod=_panels((facts.tripod,) if facts.tripod else (), "tripod"),

@@ -111,7 +111,7 @@ def differences(model: str, against: str, by: dict[str, tuple[float, float]]) ->
 def made_evaluation() -> Evaluation:
     by = {NAMES[0]: (-0.004, 0.003), NAMES[1]: (-0.001, 0.003), NAMES[2]: (0.006, 0.002)}
     return Evaluation(
-        rows="Each calendar year was predicted by models trained on the other years.",
+        rows="1,000 patients, whole calendar periods held out",
         patients=1000,
         models=tuple(
             ModelFigures(name=name, kind=kind, outcomes={o: judged(o, place) for o in NAMES})
