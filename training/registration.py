@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from features import Kind, Role, Specification
-from training.bundle import Manifest, rename_bundle
+from training.bundle import Manifest, load_bundle, rename_bundle
 from training.store import CHAMPION, MODEL, Store
 
+STATE, REGISTERING, COMPLETE = "state", "registering", "complete"
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+class IncompleteVersion(LookupError):
+    """A version whose registration was cut short; it must not be served, and the next job removes it."""
 
 
 def signature(spec: Specification) -> Any:
@@ -60,10 +65,18 @@ def requirements() -> list[str]:
 def register(store: Store, bundle: Path, manifest: Manifest, spec: Specification, description: str) -> str:
     """Log a bundle in the active run and register it.
 
+    The version counts only from the last step on, which says that what was stored loads: a process killed before
+    that leaves a version that no alias may point to and that the next job removes.
+
     Returns
     -------
     str
         The version number.
+
+    Raises
+    ------
+    BundleRefused
+        When what was stored is not what was given.
     """
     import mlflow
 
@@ -76,10 +89,9 @@ def register(store: Store, bundle: Path, manifest: Manifest, spec: Specification
         signature=signature(spec),
         input_example=input_example(spec),
         pip_requirements=requirements(),
-        registered_model_name=MODEL,
     )
-    version = str(logged.registered_model_version)
     tags = {
+        STATE: REGISTERING,
         "learner": manifest.learner,
         "trained_on": manifest.trained_on.kind,
         "simulated": str(manifest.simulated).lower(),
@@ -87,10 +99,28 @@ def register(store: Store, bundle: Path, manifest: Manifest, spec: Specification
         "data_digest": manifest.trained_on.data_digest,
         "patients": str(manifest.trained_on.patients),
     }
-    for key, value in tags.items():
-        client.set_model_version_tag(MODEL, version, key, value)
+    version = str(mlflow.register_model(logged.model_uri, MODEL, tags=tags).version)
     client.update_model_version(MODEL, version, description)
+    load_bundle(_stored(store, version), spec)
+    client.set_model_version_tag(MODEL, version, STATE, COMPLETE)
     return version
+
+
+def is_complete(version: Any) -> bool:
+    """Whether a version's registration came to its end.
+
+    Versions from before registration had an end that is recorded carry no state; the description was the last thing
+    they were given.
+
+    Parameters
+    ----------
+    version
+        MLflow's ``ModelVersion``.
+    """
+    state = version.tags.get(STATE)
+    if state is None:
+        return "spec_digest" in version.tags and bool(version.description)
+    return bool(state == COMPLETE)
 
 
 def _code(folder: Path) -> list[Path]:
@@ -103,23 +133,53 @@ def _code(folder: Path) -> list[Path]:
 
 
 def alias_version(store: Store, alias: str) -> str | None:
-    """Version behind an alias, or None."""
+    """Version behind an alias, or None.
+
+    Raises
+    ------
+    IncompleteVersion
+        When the alias was set, by hand, on a version that does not count.
+    """
     from mlflow.exceptions import MlflowException
 
     client = store.open()
     try:
-        return str(client.get_model_version_by_alias(MODEL, alias).version)
+        found = client.get_model_version_by_alias(MODEL, alias)
     except MlflowException:
         return None
+    if not is_complete(found):
+        raise IncompleteVersion(
+            f"{alias} is version {found.version}, whose registration was never completed; "
+            f"move the alias to a complete version or remove it in the MLflow page"
+        )
+    return str(found.version)
 
 
 def registered_manifest(store: Store, version: str) -> Manifest:
-    """Manifest of a registered version."""
+    """Manifest of a registered version.
+
+    Raises
+    ------
+    IncompleteVersion
+        When its registration was cut short.
+    """
     return Manifest.model_validate_json((bundle_folder(store, version) / "manifest.json").read_text("utf-8"))
 
 
 def bundle_folder(store: Store, version: str) -> Path:
-    """Local folder of a registered version's bundle."""
+    """Local folder of a registered version's bundle.
+
+    Raises
+    ------
+    IncompleteVersion
+        When its registration was cut short.
+    """
+    if not is_complete(store.open().get_model_version(MODEL, version)):
+        raise IncompleteVersion(f"the registration of version {version} was never completed; train it anew")
+    return _stored(store, version)
+
+
+def _stored(store: Store, version: str) -> Path:
     import mlflow
 
     store.open()

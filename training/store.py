@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "resecta"
 MODEL = "resecta"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_MAKING = "mlflow.db.making-"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,17 @@ class Store:
     @property
     def uri(self) -> str:
         """Database address for MLflow."""
-        return f"sqlite:///{self.folder / 'mlflow.db'}"
+        return f"sqlite:///{self.database}"
+
+    @property
+    def database(self) -> Path:
+        """MLflow's sqlite file."""
+        return self.folder / "mlflow.db"
+
+    @property
+    def unfinished(self) -> list[Path]:
+        """Databases that were being made when their maker was killed."""
+        return sorted(self.folder.glob(f"{_MAKING}*"))
 
     @property
     def bundles(self) -> Path:
@@ -47,6 +59,8 @@ class Store:
         import mlflow
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.database.exists():
+            self._make()
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         client = mlflow.MlflowClient()
@@ -55,3 +69,17 @@ class Store:
             client.create_experiment(EXPERIMENT, artifact_location=(self.folder / "artifacts").as_uri())
         mlflow.set_experiment(EXPERIMENT)
         return client
+
+    def _make(self) -> None:
+        # MLflow makes its tables in many steps, and cannot go on from the middle of them. So they are made under
+        # another name; a link, unlike a rename, never puts an empty store in the place of another job's.
+        import mlflow
+
+        making = self.folder / f"{_MAKING}{uuid.uuid4().hex}"
+        try:
+            mlflow.MlflowClient(tracking_uri=f"sqlite:///{making}").search_experiments(max_results=1)
+            os.link(making, self.database)
+        except FileExistsError:
+            pass
+        finally:
+            making.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Retraining: one unattended job from a source of patients to a served model, or to the reasons for keeping it."""
