@@ -1,11 +1,11 @@
 """The model as data: what is saved, what predicts, and what is refused."""
 
-from training.bundle.bundle import Bundle, load_bundle, rename_bundle, save_bundle
+from training.bundle.bundle import Bundle, load_bundle, rename_bundle, rewrite_bundle, save_bundle
 from training.bundle.case_mix import CaseMix
 from training.bundle.learned import MissingBaseMargin
-from training.bundle.manifest import BundleRefused, Manifest, OutcomeModel, TrainedOn
+from training.bundle.manifest import BundleRefused, Manifest, OutcomeModel, Recalibration, TrainedOn
 from training.bundle.prior import Prior, PriorParameters
-from training.bundle.scores import STATES, Scores
+from training.bundle.scores import STATES, Received, Scores, reference_regimen
 from training.bundle.support import RegimenCount, Support
 
 __all__ = [
@@ -18,11 +18,15 @@ __all__ = [
     "OutcomeModel",
     "Prior",
     "PriorParameters",
+    "Recalibration",
+    "Received",
     "RegimenCount",
     "Scores",
     "Support",
     "TrainedOn",
     "load_bundle",
+    "reference_regimen",
     "rename_bundle",
+    "rewrite_bundle",
     "save_bundle",
 ]

@@ -83,12 +83,28 @@ def save_bundle(
 def rename_bundle(source: Path, folder: Path, version: str) -> Path:
     """Copy a bundle, stamping the version under which it is registered."""
     check_seal(source)
+    manifest = Manifest.model_validate_json((source / MANIFEST).read_text("utf-8"))
+    return rewrite_bundle(source, folder, manifest.model_copy(update={"version": version}))
+
+
+def rewrite_bundle(source: Path, folder: Path, manifest: Manifest) -> Path:
+    """Copy a bundle under another manifest, and seal the copy.
+
+    Parameters
+    ----------
+    folder
+        Must not exist yet.
+
+    Raises
+    ------
+    BundleRefused
+        When the source is not as it was sealed.
+    """
+    check_seal(source)
     folder.mkdir(parents=True)
     for path in source.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    manifest = Manifest.model_validate_json((source / MANIFEST).read_text("utf-8"))
-    stamped = manifest.model_copy(update={"version": version})
-    (folder / MANIFEST).write_text(stamped.model_dump_json(indent=1) + "\n", "utf-8")
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
     seal(folder)
     return folder
 

@@ -28,6 +28,10 @@ class Learned(Protocol):
         """Log-odds, shape (n, r)."""
         ...
 
+    def paired(self, patients: Patients, plans: Sequence[Sequence[Regimen]], base_margin: Array) -> Array:
+        """Log-odds under p plans with one regimen per patient each, shape (p, n), as is `base_margin`."""
+        ...
+
 
 class LogisticParameters(Frozen):
     """A penalised logistic regression in the units of the encoding.
@@ -62,11 +66,20 @@ class LogisticModel:
 
     def log_odds(self, patients: Patients, regimens: Sequence[Regimen], base_margin: Array | None = None) -> Array:
         """Log-odds of every patient under every regimen, shape (n, r); `base_margin` has no part in it."""
-        left, right = self.encoding.term_factors(patients, regimens, self.parameters.terms)
+        constant, left = self._patient_part(patients)
+        return constant[:, None] + left @ self.encoding.regimen_part(regimens, self.parameters.terms).T
+
+    def paired(self, patients: Patients, plans: Sequence[Sequence[Regimen]], base_margin: Array) -> Array:
+        """Log-odds under p plans with one regimen per patient each, shape (p, n); `base_margin` has no part in it."""
+        constant, left = self._patient_part(patients)
+        terms = self.parameters.terms
+        return np.stack([constant + (left * self.encoding.regimen_part(p, terms)).sum(axis=1) for p in plans])
+
+    def _patient_part(self, patients: Patients) -> tuple[Array, Array]:
+        left = self.encoding.patient_part(patients, self.parameters.terms)
         left = np.where(np.isnan(left), self._fill, left) * np.array(self.parameters.coefficients)
         unknown = np.isnan(self.encoding.patient_matrix(patients, self._factors))
-        constant = self.parameters.intercept + unknown @ np.array(list(self.parameters.missing.values()))
-        return constant[:, None] + left @ right.T
+        return self.parameters.intercept + unknown @ np.array(list(self.parameters.missing.values())), left
 
 
 class BoosterModel:
@@ -131,6 +144,26 @@ class BoosterModel:
         planned = (left[:, None, :] * right[None]).reshape(n * r, len(self.terms))
         matrix = np.hstack([np.repeat(prognostic, r, axis=0), planned])
         return self._margin(matrix, np.full(n * r, self.start)).reshape(n, r)
+
+    def paired(self, patients: Patients, plans: Sequence[Sequence[Regimen]], base_margin: Array) -> Array:
+        """Log-odds under p plans with one regimen per patient each, shape (p, n).
+
+        Parameters
+        ----------
+        base_margin
+            The prior's log-odds, shape (p, n); without part in a booster that does not start from the prior.
+        """
+        if self.prior_started:
+            return np.asarray(base_margin + self.prognosis(patients)[None])
+        prognostic = self.encoding.patient_matrix(patients, self.columns)
+        left = self.encoding.patient_part(patients, self.terms)
+        start = np.full(patients.n, self.start)
+        return np.stack(
+            [
+                self._margin(np.hstack([prognostic, left * self.encoding.regimen_part(p, self.terms)]), start)
+                for p in plans
+            ]
+        )
 
     def _margin(self, matrix: Array, start: Array) -> Array:
         added = self._booster.inplace_predict(matrix, base_margin=start, predict_type="margin", missing=np.nan)

@@ -43,6 +43,30 @@ class TrainedOn(Frozen):
     data_digest: str
 
 
+class Recalibration(Frozen):
+    """How later patients moved a model's level and the reach of its prognosis, its regimen contrasts kept.
+
+    Attributes
+    ----------
+    intercept, slope
+        On the log-odds under the reference regimen (`training.bundle.scores.reference_regimen`): what they add there
+        is added under every regimen, so that contrasts on the log-odds scale stay as they were.
+    update_of
+        Version of the model that was recalibrated last.
+    patients, events
+        Behind the last recalibration, given the parent event.
+    last_date
+        When the last of these patients began.
+    """
+
+    intercept: float = 0.0
+    slope: float = 1.0
+    update_of: str
+    patients: int
+    events: int
+    last_date: str
+
+
 class OutcomeModel(Frozen):
     """How one outcome is answered.
 
@@ -51,7 +75,9 @@ class OutcomeModel(Frozen):
     file
         The learned model inside the bundle; None when the evidence prior answers (recalibrated or not).
     calibration
-        Intercept and slope learned on out-of-fold predictions, applied last.
+        Intercept and slope learned on out-of-fold predictions, applied to what was learned.
+    recalibration
+        Applied last; None when the model is as it was trained.
     lack_of_fit
         Standard deviation, on the log-odds scale, of what the evidence's form misses in single patients.
     patients, events
@@ -64,6 +90,7 @@ class OutcomeModel(Frozen):
     learner: Learner
     file: str | None = None
     calibration: tuple[float, float] = (0.0, 1.0)
+    recalibration: Recalibration | None = None
     lack_of_fit: float = 0.0
     patients: int = 0
     events: int = 0

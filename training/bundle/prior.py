@@ -143,14 +143,25 @@ class Prior:
         (n, o) array
             Outcomes in the order of the tree; logits of probabilities averaged over draws.
         """
+        return np.asarray(self.paired(patients, [regimens])[0])
+
+    def paired(self, patients: Patients, plans: Sequence[Sequence[Regimen]]) -> Array:
+        """Log-odds of every outcome given its parent under several plans, each with one regimen per patient.
+
+        Returns
+        -------
+        (p, n, o) array
+            As `received` for each of p plans; what is not known of a patient is completed once for all of them.
+        """
         beta = np.stack([self._coefficients[n] for n in self.spec.outcomes.names], axis=2)  # (DRAWS, t, o)
-        blocks = []
+        blocks = [np.empty((len(plans), 0, beta.shape[2]))]
         for start in range(0, patients.n, _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, patients.n))
-            left, right = self.design(patients.take(rows), regimens[start : start + _CHUNK])
+            left, right = self.design(patients.take(rows), plans[0][start : start + _CHUNK])
+            others = [self.spec.encoding.regimen_part(p[start : start + _CHUNK], self.terms) for p in plans[1:]]
             by_draw = np.broadcast_to(left, (len(rows), DRAWS, len(self.terms))).transpose(1, 0, 2)
-            blocks.append(_pooled(((by_draw * right) @ beta).transpose(1, 0, 2)))
-        return np.concatenate(blocks)
+            blocks.append(np.stack([_pooled(((by_draw * r) @ beta).transpose(1, 0, 2)) for r in (right, *others)]))
+        return np.concatenate(blocks, axis=1)
 
     def draws(self, patients: Patients, regimens: Sequence[Regimen], outcome: str) -> Array:
         """Draws of the log-odds, shape (n, DRAWS, r)."""

@@ -53,7 +53,28 @@ class Comparison:
     high: Mapping[str, Array]
 
 
+@dataclass(frozen=True)
+class Received:
+    """Log-odds of every outcome given its parent for n patients, each of shape (n, o), outcomes in the tree's order.
+
+    Attributes
+    ----------
+    log_odds
+        Under the regimen that each patient received.
+    reference
+        Under the reference regimen: the patient's prognosis, which no regimen's effect has entered.
+    """
+
+    log_odds: Array
+    reference: Array
+
+
 STATES = ("not_resected", "resected_without_major_complication", "resected_with_major_complication")
+
+
+def reference_regimen(spec: Specification) -> Regimen:
+    """The first regimen of the catalogue, at its default duration: the one that prognosis is stated under."""
+    return spec.regimens.all()[0]
 
 
 class Engine:
@@ -79,6 +100,9 @@ class Engine:
         self.spec, self.prior, self.learned, self.shown = spec, prior, dict(learned), shown
         self.models = {m.outcome: m for m in models}
         self.names = spec.outcomes.names
+        self._reference = reference_regimen(spec)
+        # A recalibrated slope turns about the log-odds under the reference regimen, which must then be scored too.
+        self._turned = any(m.recalibration is not None and m.recalibration.slope != 1.0 for m in models)
         # A patient's own departure from the form of the evidence; the same under every regimen.
         normal = ndtri((np.arange(DRAWS) + 0.5) / DRAWS)
         order = np.random.default_rng(3)
@@ -137,6 +161,30 @@ class Engine:
 
     def reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> tuple[Array, Array]:
         """P(outcome | given), shape (n, o, r), and draws of it, shape (n, o, DRAWS, r)."""
+        if not self._turned:
+            return self._reported(patients, regimens, intervals)
+        point, drawn = self._reported(patients, [*regimens, self._reference], intervals)
+        return point[..., :-1], drawn[..., :-1]
+
+    def received(self, patients: Patients, regimens: Sequence[Regimen]) -> Received:
+        """Log-odds given the parent under the regimen that each patient received, for many patients at once.
+
+        Parameters
+        ----------
+        regimens
+            One per patient.
+        """
+        plans = [regimens, [self._reference] * patients.n]
+        base = (self.prior if self.shown is None else self.shown).paired(patients, plans)
+        final = np.empty_like(base)
+        for i, name in enumerate(self.names):
+            learned = self.learned.get(name)
+            answer = base[..., i] if learned is None else learned.paired(patients, plans, base[..., i])
+            answer = self._calibrated(name, answer)
+            final[..., i] = self._recalibrated(name, answer, answer[1])
+        return Received(final[0], final[1])
+
+    def _reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> tuple[Array, Array]:
         left, right = self.prior.design(patients, regimens)
         n, o, r, t = patients.n, len(self.names), len(regimens), len(self.prior.terms)
         weighted = (self._beta[None] * left[:, None]).reshape(n * o * DRAWS, t)
@@ -161,9 +209,20 @@ class Engine:
 
     def _final(self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array) -> Array:
         learned = self.learned.get(outcome)
-        base = pooled if learned is None else learned.log_odds(patients, regimens, pooled)
+        answer = self._calibrated(outcome, pooled if learned is None else learned.log_odds(patients, regimens, pooled))
+        # The reference regimen comes last whenever any slope needs it; see `reported`.
+        return self._recalibrated(outcome, answer, answer[:, -1:])
+
+    def _calibrated(self, outcome: str, answer: Array) -> Array:
         intercept, slope = self.models[outcome].calibration
-        return intercept + slope * base if (intercept, slope) != (0.0, 1.0) else base
+        return intercept + slope * answer if (intercept, slope) != (0.0, 1.0) else answer
+
+    def _recalibrated(self, outcome: str, answer: Array, reference: Array) -> Array:
+        moved = self.models[outcome].recalibration
+        if moved is None:
+            return answer
+        turned = 0.0 if moved.slope == 1.0 else (moved.slope - 1.0) * reference
+        return np.asarray(answer + moved.intercept + turned)
 
     def _chain(self, conditional: Array) -> Array:
         """Multiply P(outcome | within), outcomes on axis 1, up the tree to P(outcome | given)."""
