@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -26,9 +26,8 @@ for _name, _value in {
 import typer  # noqa: E402 - after the switches above
 
 if TYPE_CHECKING:
-    from training.crossfit import Assessed
     from training.registry import Registry
-    from validation.registry import CheckedRegistry
+    from training.store import Store
 
 app = typer.Typer(
     name="resecta",
@@ -53,6 +52,10 @@ def _stop(message: str, code: int = 2) -> NoReturn:
 
 
 Columns = Annotated[Path | None, typer.Option(help="YAML column map: their names, codes and units to ours.")]
+Quarantine = Annotated[Path | None, typer.Option(help="Set failing rows aside in this CSV and go on.")]
+BadShare = Annotated[float, typer.Option(min=0.0, max=1.0, help="Most rows that may be set aside.")]
+By = Annotated[str | None, typer.Option(help="Who decides; the user of this machine when omitted.")]
+Reason = Annotated[str, typer.Option(help="Why.")]
 Store_ = Annotated[
     Path | None, typer.Option("--store", help="Folder of the MLflow store (RESECTA_STORE, else mlruns).")
 ]
@@ -68,13 +71,14 @@ def simulate(
 ) -> None:
     """Invent a registry. It demonstrates and tests; it is not knowledge."""
     from features import load_specification
+    from training.progress import Progress
     from training.simulator import simulate as invent
     from training.simulator import write_registry, write_truth
 
     spec = load_specification()
     if patients < sites:
         _stop(f"--patients {patients} is fewer than --sites {sites}; each site needs at least one patient.")
-    with _progress("Simulating", None):
+    with Progress("Simulating"):
         registry, true = invent(spec, patients=patients, seed=seed, sites=sites)
         write_registry(registry, out)
         if truth is not None:
@@ -88,17 +92,18 @@ def simulate(
 def validate(
     registry: Annotated[Path, typer.Argument(help="Registry to check (.csv or .parquet).")],
     columns: Columns = None,
-    quarantine: Annotated[Path | None, typer.Option(help="Set failing rows aside in this CSV and go on.")] = None,
-    max_bad_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Most rows that may be set aside.")] = 0.05,
+    quarantine: Quarantine = None,
+    max_bad_share: BadShare = 0.05,
     docs: Annotated[Path | None, typer.Option(help="Write Great Expectations Data Docs to this folder.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
 ) -> None:
     """Check a registry. Exit 0 clean, 1 rejected, 2 usage."""
     from features import load_specification
+    from training.progress import Progress
     from validation.command import run_validate
 
     read = _read(registry, columns)
-    with _progress("Validating", None):
+    with Progress("Validating"):
         code = run_validate(
             read.frame,
             load_specification(),
@@ -120,49 +125,36 @@ def train(
     split: Annotated[
         SplitName | None, typer.Option(help="Held-out groups; a random split must be asked for by name.")
     ] = None,
-    quarantine: Annotated[Path | None, typer.Option(help="Set failing rows aside in this CSV and go on.")] = None,
-    max_bad_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Most rows that may be set aside.")] = 0.05,
+    quarantine: Quarantine = None,
+    max_bad_share: BadShare = 0.05,
     store: Store_ = None,
 ) -> None:
     """Train every candidate on a registry, or register the evidence prior with --no-data."""
     from features import load_specification
-    from training.evidence import load_prior
-    from training.store import Store
 
     if (data is None) == (not no_data):
         _stop("Give either --data REGISTRY or --no-data.")
-    spec = load_specification()
-    place = Store.from_environment() if store is None else Store(store.resolve())
-    if data is None:
-        from training.job import train_from_evidence
+    registry = None if data is None else _read(data, columns)
+    from training.command import run_train, run_train_evidence
 
-        with _progress("Registering the evidence prior", None):
-            made = train_from_evidence(spec, load_prior(spec), place)
-        typer.echo(
-            f"Registered version {made.version} as {made.alias}: published evidence alone, no patient-level data."
-        )
-        return
-    registry = _read(data, columns)
-    checked = _check(registry, quarantine, max_bad_share)
-    from training.job import Source, train_from_registry
-    from training.learners import CANDIDATES
-    from training.registry import build_cohort
-    from training.splits import CannotSplit, Split
+    spec, place = load_specification(), _store(store)
+    if registry is None:
+        raise typer.Exit(run_train_evidence(place, spec))
+    raise typer.Exit(run_train(registry, place, spec, split.value if split else None, quarantine, max_bad_share))
 
-    cohort = build_cohort(checked.frame, spec)
-    source = Source(registry.description, registry.digest, registry.simulated)
-    steps = len(CANDIDATES) * len(spec.outcomes.names)
-    try:
-        with _progress("Training", steps) as tick:
-            made = train_from_registry(
-                cohort, source, spec, load_prior(spec), place, Split(split.value) if split else None, tick=tick
-            )
-    except CannotSplit as error:
-        _stop(str(error))
-    _show(made.assessed, made.winner)
-    typer.echo(f"Registered version {made.version} ({made.winner}) as {made.alias}.")
-    if registry.simulated:
-        typer.echo("It was trained on simulated patients: only `resecta promote --allow-simulated` would serve it.")
+
+@app.command()
+def compare(
+    version: Annotated[str | None, typer.Option(help="Number or alias; the challenger when omitted.")] = None,
+    against: Annotated[str | None, typer.Option(help="Another version instead of the champion of its job.")] = None,
+    metric: Annotated[str, typer.Option(help="Figure to tabulate.")] = "log_loss",
+    store: Store_ = None,
+) -> None:
+    """Show how a version did beside champion, candidates and published scores, with intervals."""
+    from features import load_specification
+    from training.comparison_command import run_compare
+
+    raise typer.Exit(run_compare(_store(store), load_specification(), version, against, metric))
 
 
 @app.command()
@@ -171,29 +163,131 @@ def promote(
     allow_simulated: Annotated[
         bool, typer.Option("--allow-simulated", help="Serve invented patients, labelled.")
     ] = False,
-    by: Annotated[str | None, typer.Option(help="Who decides; the user of this machine when omitted.")] = None,
-    reason: Annotated[str, typer.Option(help="Why.")] = "no reason given",
+    by: By = None,
+    reason: Reason = "no reason given",
     store: Store_ = None,
 ) -> None:
-    """Make a version the champion, if it passes the gates."""
+    """Make a version the champion, if it passes the gates. Exit 0 promoted, 1 refused."""
     import getpass
 
     from features import load_specification
-    from training.promotion import PromotionRefused
-    from training.promotion import promote as decide
-    from training.store import Store
+    from training.promotion_command import run_promote
 
-    place = Store.from_environment() if store is None else Store(store.resolve())
-    try:
-        done = decide(place, load_specification(), version, allow_simulated, by or getpass.getuser(), reason)
-    except PromotionRefused as error:
-        _stop(f"Not promoted: {error}", 1)
-    for verdict in done.verdicts:
-        typer.echo(f"  {'passed' if verdict.passed else 'failed'}  {verdict.gate}: {verdict.text}")
-    typer.echo(
-        f"Version {done.version} is now champion"
-        + (f"; version {done.replaced} is previous." if done.replaced else ".")
+    who = by or getpass.getuser()
+    raise typer.Exit(run_promote(_store(store), load_specification(), version, allow_simulated, who, reason))
+
+
+@app.command()
+def rollback(by: By = None, reason: Reason = "no reason given", store: Store_ = None) -> None:
+    """Make the previous champion the champion again; a second rollback undoes the first."""
+    import getpass
+
+    from features import load_specification
+    from training.promotion_command import run_rollback
+
+    raise typer.Exit(run_rollback(_store(store), load_specification(), by or getpass.getuser(), reason))
+
+
+class UpdateName(StrEnum):
+    """The most that a retraining job may change."""
+
+    AUTO = "auto"
+    INTERCEPT = "intercept"
+    LINE = "line"
+    REFIT = "refit"
+    FULL = "full"
+
+
+@app.command()
+def retrain(
+    data: Annotated[
+        str, typer.Option(help="Registry: a .csv or .parquet file, or a database (sqlite:///, postgresql+psycopg://).")
+    ],
+    table: Annotated[str | None, typer.Option(help="Table or view of the database.")] = None,
+    query: Annotated[Path | None, typer.Option(help="File with one reading SQL statement, instead of --table.")] = None,
+    columns: Columns = None,
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Day by which patients are closed; the registry's newest date when omitted."
+        ),
+    ] = None,
+    update: Annotated[UpdateName, typer.Option(help="The most that may change.")] = UpdateName.AUTO,
+    no_promote: Annotated[
+        bool, typer.Option("--no-promote", help="Leave what passes as challenger, for a person to promote.")
+    ] = False,
+    allow_simulated: Annotated[
+        bool, typer.Option("--allow-simulated", help="Serve invented patients, labelled.")
+    ] = False,
+    if_needed: Annotated[bool, typer.Option("--if-needed", help="Do nothing unless monitoring asks for it.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another job.")] = 0.0,
+    by: By = None,
+    reason: Reason = "scheduled retraining",
+    summary: Annotated[
+        Path | None, typer.Option(help="Where to write the one-page summary; the store when omitted.")
+    ] = None,
+    quarantine: Quarantine = None,
+    max_bad_share: BadShare = 0.05,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the trace of an unexpected error; it may hold patients' values.")
+    ] = False,
+    store: Store_ = None,
+) -> None:
+    """Update the served model as far as new data justify: one unattended command. See docs/retraining.md."""
+    from training.retraining.command import run_retrain
+
+    code = run_retrain(
+        data,
+        _store(store),
+        columns=columns,
+        table=table,
+        query=query,
+        as_of=as_of.date() if as_of else None,
+        update=update.value,
+        promote=not no_promote,
+        allow_simulated=allow_simulated,
+        if_needed=if_needed,
+        wait=wait,
+        by=by,
+        reason=reason,
+        summary=summary,
+        quarantine=quarantine,
+        max_bad_share=max_bad_share,
+        debug=debug,
     )
+    raise typer.Exit(code)
+
+
+@app.command()
+def monitor(
+    predictions: Annotated[Path, typer.Option(help="Predictions so far (.csv or .parquet); see docs/monitoring.md.")],
+    outcomes: Annotated[Path, typer.Option(help="What became of them (.csv or .parquet).")],
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day by which patients are closed; today when omitted."),
+    ] = None,
+    since: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Charts begin here.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Registry to hold inputs against, for a champion that learned from no patients.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Page to write (.html).")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Findings to write as JSON.")] = None,
+    store: Store_ = None,
+) -> None:
+    """Watch inputs, predictions and calibration. Exit 0 quiet, 3 an alert, 1 unreadable."""
+    from training.monitor.command import run_monitor
+
+    code = run_monitor(
+        predictions,
+        outcomes,
+        _store(store),
+        as_of=as_of.date() if as_of else None,
+        since=since.date() if since else None,
+        reference=reference,
+        out=out,
+        json_path=json_path,
+    )
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -206,7 +300,7 @@ def export(
 ) -> None:
     """Copy a registered bundle to a folder that the service and the container read without MLflow."""
     from training.registration import export as copy
-    from training.store import MODEL, Store
+    from training.store import MODEL
 
     prefix = f"models:/{MODEL}"
     wanted = model.removeprefix(prefix)
@@ -216,7 +310,7 @@ def export(
         _stop(f"{out} exists; give a folder that does not.")
     out.resolve().parent.mkdir(parents=True, exist_ok=True)
     try:
-        number = copy(Store.from_environment() if store is None else Store(store.resolve()), wanted[1:], out)
+        number = copy(_store(store), wanted[1:], out)
     except LookupError as error:
         _stop(str(error), 1)
     typer.echo(f"Version {number} is in {out}")
@@ -257,8 +351,9 @@ def evidence_check(
     from rich.console import Console
 
     from training.evidence.command import run_check
+    from training.progress import Progress
 
-    with _progress("Leaving each study out", None):
+    with Progress("Leaving each study out"):
         code = run_check(arms, json_path, plot, Console(width=None if sys.stdout.isatty() else 140))
     raise typer.Exit(code)
 
@@ -304,29 +399,10 @@ def up() -> None:
     sys.exit(stack.main())
 
 
-class _progress:
-    """A progress bar on a terminal, plain lines elsewhere."""
+def _store(folder: Path | None) -> Store:
+    from training.store import Store
 
-    def __init__(self, title: str, steps: int | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        count = [BarColumn(), MofNCompleteColumn()] if steps else []
-        self._bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), *count, TimeElapsedColumn(), console=Console(stderr=True)
-        )
-        self._title, self._steps = title, steps
-
-    def __enter__(self) -> Callable[[str, str], None]:
-        self._bar.start()
-        self._task = self._bar.add_task(self._title, total=self._steps)
-        return self._tick
-
-    def _tick(self, learner: str, outcome: str) -> None:
-        self._bar.update(self._task, advance=1, description=f"{self._title}: {learner}, {outcome}")
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+    return Store.from_environment() if folder is None else Store(folder.resolve())
 
 
 def _read(path: Path, columns: Path | None) -> Registry:
@@ -339,43 +415,6 @@ def _read(path: Path, columns: Path | None) -> Registry:
         return read_registry(path, load_specification(), columns)
     except (RegistryUnreadable, ColumnMapError) as error:
         _stop(str(error))
-
-
-def _check(registry: Registry, quarantine: Path | None, max_bad_share: float) -> CheckedRegistry:
-    from rich.console import Console
-
-    from features import load_specification
-    from validation.checkpoint import validate_registry
-    from validation.quarantine import admit, admit_without_failing
-    from validation.registry import RegistryRejected
-
-    with _progress("Validating", None):
-        report = validate_registry(
-            registry.frame, load_specification(), reading=registry.problems, notes=registry.notes
-        )
-    report.render(Console(width=None if sys.stdout.isatty() else 120))
-    try:
-        if quarantine is None:
-            return admit(registry.frame, report)
-        return admit_without_failing(registry.frame, report, quarantine, max_bad_share)
-    except RegistryRejected:
-        _stop("Rejected: nothing was trained. Mend the registry, or set failing rows aside with --quarantine FILE.", 1)
-
-
-def _show(assessed: tuple[Assessed, ...], winner: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Held-out log loss (lower is better)", caption=f"lowest mean: {winner}")
-    table.add_column("outcome")
-    for one in assessed:
-        table.add_column(one.learner, justify="right")
-    for outcome in assessed[0].metrics:
-        values = [a.metrics[outcome]["log_loss"].value for a in assessed]
-        table.add_row(outcome, *("-" if v is None else f"{v:.4f}" for v in values))
-    means = [a.mean("log_loss") for a in assessed]
-    table.add_row("mean", *("-" if m is None else f"{m:.4f}" for m in means))
-    Console().print(table)
 
 
 def main() -> None:

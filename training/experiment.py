@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from features import Specification
 from training.bundle import TrainedOn
 from training.contrasts import moved_contrasts
-from training.crossfit import METRICS, Assessed
+from training.crossfit import Assessed
 from training.encoded import Encoded
+from training.judgement import Judgement
 from training.plots import reliability_figure
 from training.store import Store
+from validation.evaluation import Evaluation, ModelFigures
+
+HEADLINE = "log_loss"  # the metric that jobs and candidates are compared by
 
 
 @contextmanager
@@ -52,21 +57,26 @@ def job(store: Store, kind: str, spec: Specification, trained_on: TrainedOn, spl
 
 
 @contextmanager
-def candidate(learner: str, split: str) -> Iterator[None]:
-    """Open a child run for one candidate."""
+def candidate(learner: str, split: str) -> Iterator[str]:
+    """Open a child run for one candidate.
+
+    Yields
+    ------
+    str
+        The run's identifier.
+    """
     import mlflow
 
     tags = {"level": "candidate", "model_family": learner}
-    with mlflow.start_run(run_name=learner, nested=True, tags=tags):
+    with mlflow.start_run(run_name=learner, nested=True, tags=tags) as run:
         mlflow.log_params({"learner": learner, "split": split})
-        yield
+        yield run.info.run_id
 
 
 def log_candidate(assessed: Assessed, encoded: Encoded) -> None:
-    """Log a candidate's metrics for every outcome, its settings and its reliability plot in the active run."""
+    """Log a candidate's settings, what it left to the evidence, and its reliability plot in the active run."""
     import mlflow
 
-    mlflow.log_metrics(_metrics(assessed))
     uncomputed = {
         f"{outcome}/{name}": m.reason
         for outcome, metrics in assessed.metrics.items()
@@ -84,32 +94,57 @@ def log_candidate(assessed: Assessed, encoded: Encoded) -> None:
     mlflow.log_figure(reliability_figure(assessed, encoded), "reliability.png")
 
 
-def log_comparison(assessed: Sequence[Assessed], winner: Assessed, encoded: Encoded) -> None:
-    """Log on the parent run what lets jobs be compared: the winner's figures and who won."""
+def log_judgement(runs: Mapping[str, str], winner: str, judgement: Judgement, encoded: Encoded, store: Store) -> None:
+    """Log every model's figures under its own child run, and the winner's on the job's, so that jobs compare.
+
+    Parameters
+    ----------
+    runs
+        Child run of each candidate. Champion and baselines get one here.
+    """
     import mlflow
 
-    mlflow.set_tag("winner", winner.learner)
-    mlflow.set_tag("model_family", winner.learner)
-    mlflow.log_metrics(_metrics(winner))
-    for other in assessed:
-        loss = other.mean("log_loss")
-        if loss is not None:
-            mlflow.log_metric(f"candidates/{other.learner}_log_loss", loss)
+    mlflow.set_tags({"winner": winner, "model_family": winner})
+    client = store.open()
+    for model in judgement.evaluation.models:
+        figures = _figures(judgement.evaluation, model)
+        if model.name in runs:
+            _log(client, runs[model.name], figures)
+        else:
+            tags = {"level": model.kind, "model_family": model.name}
+            with mlflow.start_run(run_name=model.name, nested=True, tags=tags):
+                mlflow.log_params({"learner": model.name})
+                mlflow.log_metrics(figures)
+        if model.name == winner:
+            mlflow.log_metrics(figures)
+        if f"mean/{HEADLINE}" in figures:
+            mlflow.log_metric(f"candidates/{model.name}_{HEADLINE}", figures[f"mean/{HEADLINE}"])
     events = {
-        f"{name}/events": float(encoded.outcomes[name][encoded.eligible(name)].sum()) for name in assessed[0].metrics
+        f"{name}/events": float(encoded.outcomes[name][encoded.eligible(name)].sum()) for name in encoded.outcomes
     }
     mlflow.log_metrics(events)
 
 
-def _metrics(assessed: Assessed) -> dict[str, float]:
-    logged = {
-        f"{outcome}/{name}": m.value
-        for outcome, metrics in assessed.metrics.items()
-        for name, m in metrics.items()
-        if m.value is not None
+def _log(client: Any, run_id: str, figures: Mapping[str, float]) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()])
+
+
+def _figures(evaluation: Evaluation, model: ModelFigures) -> dict[str, float]:
+    found = {
+        f"{outcome}/{name}": figure.value
+        for outcome, judged in model.outcomes.items()
+        for name, figure in judged.metrics.items()
+        if figure.value is not None
     }
-    means = {f"mean/{name}": assessed.mean(name) for name in METRICS}
-    found = {**logged, **{name: value for name, value in means.items() if value is not None}}
+    for name in dict.fromkeys(key.partition("/")[2] for key in found):
+        values = [value for key, value in found.items() if key.partition("/")[2] == name]
+        found[f"mean/{name}"] = sum(values) / len(values)
+    for d in evaluation.differences:
+        if d.model == model.name and d.metric == HEADLINE and d.group is None and d.figure.value is not None:
+            found[f"{d.outcome}/{HEADLINE}_minus_{d.against}"] = d.figure.value
     # MLflow's table cuts off what does not fit; five digits tell candidates apart.
     return {name: round(value, 5) for name, value in found.items()}
 

@@ -6,17 +6,20 @@ import datetime as dt
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features import Specification
 from training import experiment
 from training.bundle import (
+    BundleRefused,
     Manifest,
     OutcomeModel,
     Prior,
@@ -26,14 +29,19 @@ from training.bundle import (
     save_bundle,
 )
 from training.bundle.manifest import SHOWN, Learner
+from training.champion import Champion, load_champion
+from training.champion import evidence as stand_in
 from training.crossfit import Assessed, assess
+from training.dossier import Material, compile_dossier
 from training.encoded import Encoded, encode
+from training.judgement import judge
 from training.learners import CANDIDATES
 from training.learners.update import updated_parameters
 from training.registration import alias_version, register, registered_manifest
 from training.registry.cohort import Cohort
 from training.splits import Split, choose_split, folds
 from training.store import CHALLENGER, CHAMPION, MODEL, Store
+from validation.report import ValidationReport
 
 _ROOT = Path(__file__).resolve().parent.parent
 Tick = Callable[[str, str], None]
@@ -41,11 +49,21 @@ Tick = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a cohort came from."""
+    """Where a cohort came from.
+
+    Attributes
+    ----------
+    quality
+        What validation found; None where nothing was validated, which no gate passes.
+    as_of
+        See `training.closed_cohort.newest_date`; None takes every patient's follow-up as complete.
+    """
 
     text: str
     digest: str
     simulated: bool
+    quality: ValidationReport | None = None
+    as_of: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +104,11 @@ def train_from_evidence(spec: Specification, prior: Prior, store: Store) -> Outc
         TrainedOn(kind="evidence", text="Published evidence alone; no patient-level data", data_digest=digest),
         tuple(OutcomeModel(outcome=n, learner="evidence", reason="no registry") for n in spec.outcomes.names),
     )
-    with experiment.job(store, "evidence", spec, manifest.trained_on) as run_id:
-        number = _register(store, spec, prior.parameters, manifest, Support(), {}, _describe_evidence(spec))
+    with (
+        experiment.job(store, "evidence", spec, manifest.trained_on) as run_id,
+        _written(store, spec, prior.parameters, manifest, Support(), {}) as bundle,
+    ):
+        number = register(store, bundle, manifest, spec, _describe_evidence(spec))
     client = store.open()
     held = alias_version(store, CHAMPION)
     replaceable = held is None or registered_manifest(store, held).trained_on.kind == "evidence"
@@ -132,15 +153,19 @@ def train_from_registry(
         last_date=str(dates[-1]),
         data_digest=source.digest,
     )
+    champion = _champion(store, spec, prior)
     with experiment.job(store, "registry", spec, trained_on, split=split.value) as run_id:
-        assessed = []
+        assessed: list[Assessed] = []
+        runs: dict[str, str] = {}
         for learner in learners:
-            with experiment.candidate(learner, split.value):
+            with experiment.candidate(learner, split.value) as runs[learner]:
                 result = assess(learner, encoded, fold, partial(tick, learner))
                 experiment.log_candidate(result, encoded)
             assessed.append(result)
         winner = min(assessed, key=_loss)
-        experiment.log_comparison(assessed, winner, encoded)
+        tick("judging", "")
+        judgement = judge(assessed, encoded, cohort, fold, split.value, champion, source.as_of or _long_after(dates))
+        experiment.log_judgement(runs, winner.learner, judgement, encoded, store)
         manifest = _manifest(spec, winner.learner, trained_on, _outcome_models(winner, encoded))
         written = {f.file: f.write for f in winner.fits.values() if f.file is not None and f.write is not None}
         updates = {name: fit.updated for name, fit in winner.fits.items() if fit.updated is not None}
@@ -148,17 +173,24 @@ def train_from_registry(
         if source.simulated and moved != prior.parameters:
             # Invented patients move what is shown as simulated; the evidence beside it keeps every doubt.
             written[SHOWN] = partial(_write_parameters, parameters=moved)
-        number = _register(
-            store,
-            spec,
-            prior.parameters if source.simulated else moved,
-            manifest,
-            _support(cohort, source),
-            written,
-            _describe(winner, assessed, manifest),
-        )
+        parameters = prior.parameters if source.simulated else moved
+        with _written(store, spec, parameters, manifest, _support(cohort, source), written) as bundle:
+            compile_dossier(
+                Material(cohort, encoded, prior, source.quality, manifest, bundle, winner, assessed, judgement, split),
+                tick,
+            ).log()
+            tick("registering", "")
+            number = register(store, bundle, manifest, spec, _describe(winner, assessed, manifest))
     store.open().set_registered_model_alias(MODEL, CHALLENGER, number)
     return Outcome(number, CHALLENGER, winner.learner, tuple(assessed), run_id)
+
+
+def _champion(store: Store, spec: Specification, prior: Prior) -> Champion:
+    try:
+        return load_champion(store, spec, prior)
+    except BundleRefused:
+        # Of another specification: it cannot answer these patients, so the evidence stands in.
+        return stand_in(spec, prior)
 
 
 def _loss(assessed: Assessed) -> float:
@@ -211,24 +243,28 @@ def _manifest(
     )
 
 
-def _register(
+@contextmanager
+def _written(
     store: Store,
     spec: Specification,
     parameters: PriorParameters,
     manifest: Manifest,
     support: Support,
     written: dict[str, Callable[[Path], None]],
-    description: str,
-) -> str:
+) -> Iterator[Path]:
     scratch = store.bundles / uuid.uuid4().hex
     # MLflow files an artifact under the last name of its path, and that name is where it is looked for.
     bundle = scratch / "bundle"
     try:
         scratch.mkdir(parents=True)
         save_bundle(bundle, manifest, parameters, spec, support, written)
-        return register(store, bundle, manifest, spec, description)
+        yield bundle
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _long_after(dates: NDArray[np.datetime64]) -> dt.date:
+    return (dates[-1] + np.timedelta64(3 * 366, "D")).astype(dt.date)
 
 
 def _describe_evidence(spec: Specification) -> str:
