@@ -25,9 +25,12 @@ import numpy as np
 from features import Specification, load_specification
 from training.champion import evidence, predict
 from training.evidence import load_prior
-from training.registry import build_cohort
+from training.registry import Cohort, build_cohort
 from training.simulator import simulate
 from validation.monitoring.control_limits import CaseMix, ControlLimits, Streams, control_limits, draw, power
+from validation.monitoring.drift import input_drift, prediction_drift, regimen_mix
+from validation.monitoring.findings import Severity
+from validation.monitoring.profile import profile
 from validation.monitoring.thresholds import CalibrationThresholds, load_thresholds
 
 MOST_FALSE, LEAST_FOUND, EVENTS = 0.05, 0.8, 60
@@ -35,11 +38,8 @@ RATIOS = (1 / 1.5, 1.25, 1.5, 2.0)
 AIMS = (0.01, 0.02, 0.03, 0.045, 0.1)
 
 
-def case_mixes(spec: Specification, patients: int, seed: int) -> tuple[CaseMix, CaseMix]:
+def case_mixes(spec: Specification, cohort: Cohort, chance: Mapping[str, np.ndarray]) -> tuple[CaseMix, CaseMix]:
     """Predictions for one half of the patients, to find limits on, and for the other."""
-    frame, _ = simulate(spec, patients=patients, seed=seed, sites=6)
-    cohort = build_cohort(frame, spec)
-    chance = predict(evidence(spec, load_prior(spec)).bundle, cohort).probability
     half = np.arange(len(cohort)) % 2 == 0
     watched = [spec.outcomes.part(part) for part in load_thresholds().calibration.shares]
 
@@ -62,6 +62,32 @@ def false_alarms(mix: CaseMix, limits: ControlLimits, years: int, runs: int, see
     return [float(1 - after / before) for before, after in pairwise(quiet)]
 
 
+def input_alarms(
+    cohort: Cohort, chance: Mapping[str, np.ndarray], window: int, looks: int, seed: int
+) -> dict[str, float]:
+    """Share of looks at a year of unchanged patients with any alert about inputs, regimens or mean predictions."""
+    rng, limits = np.random.default_rng(seed), load_thresholds().inputs
+    half = rng.permutation(len(cohort)) % 2 == 0
+    past, coming = np.flatnonzero(half), np.flatnonzero(~half)
+    headline = frozenset(o.name for o in cohort.spec.outcomes.outcomes if o.headline)
+    held = profile(
+        cohort.patients.take(past), [cohort.regimens[i] for i in past], {k: p[past] for k, p in chance.items()}
+    )
+    raised = {"inputs": 0, "regimens": 0, "predictions": 0, "any": 0}
+    for _ in range(looks):
+        rows = rng.choice(coming, window)
+        found = {
+            "inputs": input_drift(cohort.patients.take(rows), held, limits),
+            "regimens": regimen_mix([cohort.regimens[i] for i in rows], held, limits),
+            "predictions": prediction_drift({k: p[rows] for k, p in chance.items()}, held, limits, headline),
+        }
+        alerts = {name: any(one.severity is Severity.ALERT for one in part) for name, part in found.items()}
+        for name, is_alert in alerts.items():
+            raised[name] += is_alert
+        raised["any"] += any(alerts.values())
+    return {name: count / looks for name, count in raised.items()}
+
+
 def pooled(mix: CaseMix, limits: ControlLimits, ratio: float, runs: int, seed: int) -> float:
     """Share found within 60 events of all watched outcomes together, when all of them drift at once."""
     streams = draw(mix, runs, 60, limits.per_month, np.random.default_rng(seed), dict.fromkeys(mix.chance, ratio))
@@ -80,7 +106,10 @@ def _events_at_alarm(streams: Streams, limits: ControlLimits) -> np.ndarray:
 
 def measure(spec: Specification, per_month: int, runs: int, seed: int) -> dict[str, object]:
     """Every figure."""
-    here, there = case_mixes(spec, 2000, seed)
+    frame, _ = simulate(spec, patients=2000, seed=seed, sites=6)
+    cohort = build_cohort(frame, spec)
+    chance = predict(evidence(spec, load_prior(spec)).bundle, cohort).probability
+    here, there = case_mixes(spec, cohort, chance)
     settings = load_thresholds().calibration
     shares = {spec.outcomes.part(part).name: share for part, share in settings.shares.items()}
 
@@ -100,6 +129,7 @@ def measure(spec: Specification, per_month: int, runs: int, seed: int) -> dict[s
         "found": drifts,
         "found_pooled": pooled(there, limits, settings.found, runs, seed + 3),
         "trade_off": curve,
+        "input_alarms_a_look": input_alarms(cohort, chance, 12 * per_month, min(runs // 5, 400), seed + 6),
     }
 
 
@@ -131,6 +161,8 @@ def show(figures: Mapping[str, object]) -> bool:
     for row in figures["trade_off"]:  # type: ignore[attr-defined]
         rest = ", ".join(f"{k} {100 * v:.0f}%" for k, v in row.items() if k not in ("aim", "false_alarms"))
         print(f"  aimed at {100 * row['aim']:.1f}%: {100 * row['false_alarms']:.1f}%; {rest}")
+    looks = ", ".join(f"{k} {100 * v:.1f}%" for k, v in figures["input_alarms_a_look"].items())  # type: ignore[attr-defined]
+    print(f"alerts at one look at a year of unchanged patients: {looks}")
     at_bar = [d for d in found if d["ratio"] == load_thresholds().calibration.found]
     return max(by_year) <= MOST_FALSE and all(d["within_events"] >= LEAST_FOUND for d in at_bar)
 

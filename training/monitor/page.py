@@ -13,7 +13,7 @@ from validation.monitoring.findings import Severity
 from validation.monitoring.outcome import Watched, month_name
 from validation.monitoring.sequential import RollingPoint
 
-_TOP = 8  # inputs on the printed page
+_TOP = 6  # inputs on the printed page
 
 
 def render(found: Monitored, spec: Specification) -> str:
@@ -43,7 +43,9 @@ def render(found: Monitored, spec: Specification) -> str:
         spoken_rolling=" ".join(_spoken_rolling(w) for w in charted),
         top=_top(found.inputs),
         outside=[s for s in found.subgroups if s.outside],
-        delay=min(closing.months.values()) + closing.delay_months,
+        drifted=[d for d in found.drift if d.severity > Severity.OK or spec.outcomes[d.outcome].headline],
+        delay=" and ".join(str(closing.months[w.closed.outcome] + closing.delay_months) for w in charted),
+        rows=[w for w in found.watched if w.evaluable or w in charted],
         label=lambda name: spec.outcomes[name].label,
         limits=_limits,
         month=month_name,

@@ -126,7 +126,8 @@ def read_outcomes(path: Path, spec: Specification) -> Outcomes:
     problems = _repeated(source)
     problems += _absent(source, dict.fromkeys([layout.key, keys.start]))
     recorded = {fact for o in spec.outcomes.outcomes if o.recorded is not None for fact in o.recorded.facts()}
-    behind = {name for fact in recorded for name in _behind(fact, spec)}
+    # Day 1 lies behind an outcome that is counted from it, and tells none.
+    behind = {name for fact in recorded for name in _behind(fact, spec)} - {keys.start}
     fields = {n for n in behind | {keys.site, keys.start} | _dates(spec) if not spec.fields[n].identifying}
     held = {name: _field(source, name, spec, problems) for name in source.frame.columns if name in fields}
     told = [name for name in spec.outcomes.names if name in source.frame.columns]

@@ -65,7 +65,8 @@ class Watched:
     Attributes
     ----------
     complete
-        Share of the last months' closed patients whose outcome is known; None when there are none.
+        Share of closed patients whose outcome is known, of the last months or of all, whichever is less; None when
+        there are none.
     evaluable
         Whether enough of them are known.
     points
@@ -104,16 +105,13 @@ def watch(closed: Closed, thresholds: CalibrationThresholds, limits: ControlLimi
     """
     window = thresholds.rolling_months
     asked = closed.asked
-    recent = asked & (closed.month > closed.month[asked].max() - window) if asked.any() else asked
     known = ~np.isnan(closed.happened) & asked
-    complete = float(known[recent].mean()) if recent.any() else None
-    overall = float(known[asked].mean()) if asked.any() else None
-    if complete is None or overall is None:
+    if not asked.any():
         return _unjudged(closed, 0, None, "no patient is closed yet")
-    if min(complete, overall) < thresholds.complete:
-        told = (
-            f"known of {100 * min(complete, overall):.0f}% of closed patients, {100 * thresholds.complete:.0f}% needed"
-        )
+    recent = asked & (closed.month > closed.month[asked].max() - window)
+    complete = min(float(known[recent].mean()), float(known[asked].mean()))
+    if complete < thresholds.complete:
+        told = f"known of {100 * complete:.0f}% of closed patients, {100 * thresholds.complete:.0f}% needed"
         return _unjudged(closed, int(known.sum()), complete, told)
     month, chance, happened = closed.month[known], closed.chance[known], closed.happened[known]
     points = rolling(month, chance, happened, window)
