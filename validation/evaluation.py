@@ -36,6 +36,8 @@ class DecisionCurve(Frozen):
         What is decided at these thresholds, in words.
     treat_all
         Net benefit of acting on everyone; acting on no one has none.
+    harm
+        What acting accepts at the lowest, the middle and the highest threshold, in words.
     """
 
     decision: str
@@ -44,6 +46,7 @@ class DecisionCurve(Frozen):
     low: tuple[float, ...]
     high: tuple[float, ...]
     treat_all: tuple[float, ...]
+    harm: tuple[str, ...] = ()
 
 
 class Cell(Frozen):
@@ -51,6 +54,8 @@ class Cell(Frozen):
 
     Attributes
     ----------
+    patients, events
+        None where so few could be recognised, or be worked out from the other levels of the group.
     suppressed
         Why there are no figures (too few patients to show, or to judge); None when there are.
     """
