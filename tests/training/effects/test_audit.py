@@ -183,3 +183,21 @@ def test_the_report_gets_a_forest_and_the_overlap_of_each_contrast(effects):
     found = panels(effects)
     assert sum(p.figure is not None for p in found) == 2 * len(effects.contrasts) + 1
     assert any("RAS-mutant" in s for p in found for s in p.sentences)
+
+
+def test_a_registry_that_knows_no_ras_status_says_that_no_one_can_be_compared(many, prior, spec):
+    unknown = list(spec.fields["ras_status"].codes).index("not_tested")
+    blind = replace(many, patients=many.patients.replace({"ras_status": np.full(many.patients.n, float(unknown))}))
+    found = audit(blind.take(np.arange(400)), prior).contrast("anti_egfr_against_none")
+    assert found.overlap.patients == 0
+    assert not found.overlap.estimable
+    assert all(o.crude.value is None for o in found.outcomes)
+
+
+def test_a_prognostic_score_from_elsewhere_sharpens_the_outcome_model(many, prior, effects):
+    # A score that knows the outcome leaves little to chance.
+    y = many.outcomes["resection_12m"]
+    score = {"resection_12m": np.where(np.isnan(y), 0.0, 4 * (y - 0.5))}
+    found = outcome(audit(many, prior, scores=score), "bevacizumab_against_none", "resection_12m")
+    without = outcome(effects, "bevacizumab_against_none", "resection_12m")
+    assert found.overlap_weighted.se < 0.7 * without.overlap_weighted.se
