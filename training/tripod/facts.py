@@ -14,7 +14,7 @@ from training.registry.cohort import Cohort
 from validation.evaluation import Evaluation
 from validation.report import ValidationReport
 from validation.sample_size import SampleVerdict
-from validation.subgroup import MIN_COUNT
+from validation.subgroup_figures import MIN_COUNT
 from validation.subgroups import groups, load_subgroups
 
 
