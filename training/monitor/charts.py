@@ -64,8 +64,15 @@ def _draw(axis: Axes, chart: Chart) -> None:
     axis.annotate("limit", (at[0], sign * chart.limit), fontsize=7, color=colour, va="bottom" if up else "top")
     if chart.crossed is not None:
         axis.axvline(chart.crossed + 1, color=colour, linewidth=0.8, linestyle=":")
-        axis.annotate(
-            f"crossed {month_name(chart.crossed)}", (chart.crossed + 1, 0), fontsize=7, color=colour, ha="right"
+        place = axis.get_xaxis_transform()
+        axis.text(
+            chart.crossed + 1.3,
+            0.98 if up else 0.02,
+            f"crossed {month_name(chart.crossed)}",
+            transform=place,
+            fontsize=7,
+            color=colour,
+            va="top" if up else "bottom",
         )
 
 

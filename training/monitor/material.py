@@ -116,7 +116,9 @@ def closed_patients(material: Material, outcome: str, since: dt.date | None = No
     empty = np.empty(0)
     if cohort is None:
         nobody = np.empty(0, dtype=bool)
-        return Closed(outcome, _label(declared), empty.astype(np.int64), empty, empty, nobody, material.served, True)
+        return Closed(
+            outcome, _label(declared), empty.astype(np.int64), empty, empty, nobody, nobody, material.served, True
+        )
     kept = closed(cohort, material.as_of, spec)[outcome]
     if since is not None:
         kept &= cohort.index_date >= np.datetime64(since, "D")
@@ -140,6 +142,7 @@ def closed_patients(material: Material, outcome: str, since: dt.date | None = No
         chance=material.predictions.chance[outcome][material.position[rows]],
         happened=happened,
         asked=asked,
+        undecided=asked if declared.within is None else asked & (cohort.outcomes[declared.within][rows] == 1),
         version=chosen,
         served=chosen == material.served,
     )

@@ -18,6 +18,7 @@ from validation.monitoring.profile import ColumnProfile, Profile, cells, unusual
 from validation.monitoring.thresholds import InputThresholds
 
 Array = NDArray[np.float64]
+_QUESTIONS = 3  # of each column: is it missing, unusual, or distributed otherwise
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def input_drift(patients: Patients, reference: Profile, limits: InputThresholds)
     -----
     A rise of missing values is shown from 10 points or p < 0.001, an index from 0.2 (DOMAIN 6.1). With tens of
     patients and dozens of fields these alone would cry wolf each month, so that an alert also needs `least` patients
-    and a chance below `family` shared out over all columns.
+    and a chance below `family` shared out over every question asked (Bonferroni).
     """
     columns = [c for c in reference.columns if c.field in patients.spec.fields and c.column in patients.spec.columns]
-    enough = limits.family / max(len(columns), 1)
+    enough = limits.family / max(_QUESTIONS * len(columns), 1)
     return tuple(_input(patients, c, reference.patients, limits, enough) for c in columns)
 
 

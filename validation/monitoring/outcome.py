@@ -31,6 +31,9 @@ class Closed:
         1, 0, or NaN where not known or not at risk, shape (n,).
     asked
         Shape (n,): of whom the outcome should be known; False where the event it is reported "given" did not happen.
+    undecided
+        Shape (n,): those asked whose parent event happened. Of the others the outcome is known by implication, and
+        only as not having happened.
     version
         The model that predicted.
     served
@@ -43,6 +46,7 @@ class Closed:
     chance: Array
     happened: Array
     asked: NDArray[np.bool_]
+    undecided: NDArray[np.bool_]
     version: str
     served: bool
 
@@ -65,8 +69,8 @@ class Watched:
     Attributes
     ----------
     complete
-        Share of closed patients whose outcome is known, of the last months or of all, whichever is less; None when
-        there are none.
+        Share of closed patients whose outcome is known: of the last months, of all, or of those whose parent event
+        happened, whichever is least; None when there are none.
     evaluable
         Whether enough of them are known.
     points
@@ -109,7 +113,7 @@ def watch(closed: Closed, thresholds: CalibrationThresholds, limits: ControlLimi
     if not asked.any():
         return _unjudged(closed, 0, None, "no patient is closed yet")
     recent = asked & (closed.month > closed.month[asked].max() - window)
-    complete = min(float(known[recent].mean()), float(known[asked].mean()))
+    complete = min(float(known[rows].mean()) for rows in (recent, asked, closed.undecided) if rows.any())
     if complete < thresholds.complete:
         told = f"known of {100 * complete:.0f}% of closed patients, {100 * thresholds.complete:.0f}% needed"
         return _unjudged(closed, int(known.sum()), complete, told)

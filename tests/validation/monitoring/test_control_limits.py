@@ -97,6 +97,7 @@ def test_the_simulated_chart_is_the_chart_of_the_page(mix, limits):
             chance=drawn.chance["root"][run],
             happened=drawn.events["root"][run],
             asked=np.ones(240, dtype=bool),
+            undecided=np.ones(240, dtype=bool),
             version="1",
             served=True,
         )
@@ -105,10 +106,12 @@ def test_the_simulated_chart_is_the_chart_of_the_page(mix, limits):
         assert raised == (alarm > 0)
 
 
-def _closed(happened, served=True, patients=240):
+def _closed(happened, served=True, patients=240, undecided=None):
     month = np.repeat(np.arange(600, 600 + patients // 10), 10)
     chance = np.full(patients, 0.3)
-    return Closed("root", "Root", month, chance, happened, np.ones(patients, dtype=bool), "1", served)
+    everyone = np.ones(patients, dtype=bool)
+    undecided = everyone if undecided is None else undecided
+    return Closed("root", "Root", month, chance, happened, everyone, undecided, "1", served)
 
 
 NARROW = ControlLimits({("root", MORE): 4.0, ("root", FEWER): 4.0}, 2.0, 10, 12, 0.05)
@@ -128,6 +131,12 @@ def test_a_recent_gap_in_follow_up_is_not_hidden_by_earlier_months():
     happened = np.tile([1.0, 0, 0, 1, 0, 0, 0, 0, 1, 0], 24)
     happened[120:160] = np.nan
     assert not watch(_closed(happened), SETTINGS, NARROW).evaluable
+
+
+def test_an_outcome_known_only_where_it_cannot_have_happened_is_not_judged():
+    undecided = np.arange(240) % 10 == 0
+    happened = np.where(undecided, np.nan, 0.0)
+    assert not watch(_closed(happened, undecided=undecided), SETTINGS, NARROW).evaluable
 
 
 def test_what_a_replaced_version_did_is_shown_and_raises_no_alert():
