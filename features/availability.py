@@ -22,11 +22,14 @@ class Time(StrEnum):
     @property
     def rank(self) -> int:
         """Position in time: 0 for baseline, 3 for outcome."""
-        return list(Time).index(self)
+        return _RANKS[self]
 
     def by(self, other: Time) -> bool:
         """Whether what is known at this time is already known at `other`."""
         return self.rank <= other.rank
+
+
+_RANKS = {time: position for position, time in enumerate(Time)}
 
 
 class KnownAt(Protocol):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 Code = bool | str
 INTERCEPT = "intercept"
+_REMEMBERED = 10_000  # readings of single patients that are kept
 _TRANSFORMS = {"log": np.log, "log2": np.log2, "log10": np.log10}
 
 
@@ -136,7 +137,7 @@ class Encoding(Frozen):
     def patient_matrix(self, patients: Patients, names: Sequence[str]) -> Matrix:
         """Values of patient factors, shape (n, len(names)); NaN where not known."""
         made: dict[str, Column] = {}
-        by_name = {f.name: f for f in self.patient_factors}
+        by_name = self._by_name
 
         def value(name: str) -> Column:
             if name not in made:
@@ -144,13 +145,38 @@ class Encoding(Frozen):
                 if factor.product is not None:
                     made[name] = _product([value(part) for part in factor.product])
                 else:
-                    made[name] = _read(factor, patients)
+                    made[name] = self._read_one(factor, patients) if patients.n == 1 else _read(factor, patients)
             return made[name]
 
         matrix = np.empty((patients.n, len(names)))
         for j, name in enumerate(names):
             matrix[:, j] = value(name)
         return matrix
+
+    @cached_property
+    def _by_name(self) -> dict[str, PatientFactor]:
+        return {f.name: f for f in self.patient_factors}
+
+    @cached_property
+    def _memory(self) -> dict[tuple[str, float], Column]:
+        return {}
+
+    def _read_one(self, factor: PatientFactor, patient: Patients) -> Column:
+        """Read a factor of one patient; it depends on one code or number, and the common ones are remembered."""
+        assert factor.of is not None
+        if factor.of not in patient.spec.columns and factor.of not in patient.spec.derived:
+            return _read(factor, patient)  # a multiple choice has a column a code
+        value = float(patient[factor.of][0])
+        if value != value:
+            return np.full(1, np.nan)
+        key = (factor.name, value)
+        found = self._memory.get(key)
+        if found is None:
+            found = _read(factor, patient)
+            if len(self._memory) > _REMEMBERED:
+                self._memory.clear()
+            self._memory[key] = found
+        return found
 
     def regimen_matrix(self, regimens: Sequence[Regimen], names: Sequence[str]) -> Matrix:
         """Values of regimen factors, shape (len(regimens), len(names))."""
@@ -218,7 +244,7 @@ def _read(factor: PatientFactor, patients: Patients) -> Column:
     x = np.where(known, patients[name], np.nan)
     if factor.equals is not None or factor.not_equals is not None:
         wanted = _positions(spec.codes(name), factor.equals or factor.not_equals or ())
-        inside = np.isin(x, wanted)
+        inside = np.logical_or.reduce([x == w for w in wanted])
         return np.where(known, inside if factor.equals is not None else ~inside, np.nan)
     for limit, reached in (
         (factor.at_least, np.greater_equal),

@@ -85,17 +85,21 @@ class FlagCatalogue(Frozen):
         return next(n for n in self.notices if n.on == on)
 
     @cached_property
-    def _shown(self) -> dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, Flag]]]]:
-        """By profile and time: the conditions, and each one's present and unknown flag, most serious first."""
-        shown: dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, Flag]]]] = {}
+    def _shown(self) -> dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, int, bool, Flag]]]]:
+        """By profile and time: the conditions, and each one's present and unknown flag, most serious first.
+
+        A flag comes with the position of its condition, its rank, and whether it is present.
+        """
+        shown: dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, int, bool, Flag]]]] = {}
         for rule in self.rules:
             for profile, severity in rule.severity.items():
                 conditions, flags = shown.setdefault((profile, rule.predict_at), ([], []))
                 for status in get_args(Status):
-                    flags.append((len(conditions), Flag(rule.code, severity, status, rule.text, rule.source)))
+                    flag = Flag(rule.code, severity, status, rule.text, rule.source)
+                    flags.append((len(conditions), SEVERITIES.index(severity), status == "present", flag))
                 conditions.append(rule.when)
         for _, flags in shown.values():
-            flags.sort(key=lambda pair: (pair[1].status == "unknown", SEVERITIES.index(pair[1].severity)))
+            flags.sort(key=lambda entry: (not entry[2], entry[1]))
         return shown
 
     def evaluate(
@@ -126,16 +130,18 @@ class FlagCatalogue(Frozen):
         standing: dict[str, list[tuple[int, int]]] = {}
         # Flags come most serious first and present before unknown: a later one of a code shows only where it is
         # more serious than all that already stand there.
-        for position, flag in flags:
+        for position, rank, present, flag in flags:
             true, false = answers[position]
-            where = true if flag.status == "present" else everywhere & ~(true | false)
-            rank = SEVERITIES.index(flag.severity)
+            where = true if present else everywhere & ~(true | false)
+            if not where:
+                continue
             for held, at in standing.get(flag.code, ()):
                 if held <= rank:
                     where &= ~at
             if where:
                 standing.setdefault(flag.code, []).append((rank, where))
-                for i in range(len(cases)):
-                    if where >> i & 1:
-                        raised[i].append(flag)
+                while where:
+                    lowest = where & -where
+                    raised[lowest.bit_length() - 1].append(flag)
+                    where ^= lowest
         return raised

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from features import Field, Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
 from features.flag import Flag, Occasion
-from training.bundle import Bundle, Scores
+from training.bundle import Bundle
 from training.bundle.case_mix import FieldMix
 from training.bundle.support import level
 
@@ -71,7 +71,9 @@ class Scorer:
         }
         self.specification_document = specification_document(spec)
         self._all = tuple((*r.key, None) for r in spec.regimens.all())
-        self._given = {o.name: {"given": o.given} if o.given else {} for o in spec.outcomes.outcomes}
+        self._given = tuple((o.name, {"given": o.given} if o.given else {}) for o in spec.outcomes.outcomes)
+        # By identity: the catalogue keeps its flags for as long as it lives, and a hash of their texts costs more.
+        self._flags: dict[int, dict[str, str]] = {}
         mixes = [m for m in bundle.prior.parameters.case_mix.fields if spec.fields[m.field].asked]
         self._assumed = [(m, {"field": m.field, **_in_words(spec.fields[m.field], m)}) for m in mixes]
         # Tumour boards ask for the same few regimens again and again.
@@ -118,16 +120,23 @@ class Scorer:
         keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in asked) if asked else self._all
         planned = self._planned(keys)
         coded = Patients.from_records(self.spec, records)
-        numbers = _plain(self.bundle.score(coded, planned.regimens))
+        scores = self.bundle.score(coded, planned.regimens)
+        # By patient, regimen, outcome and part: probability, low, high.
+        numbers = np.round(scores.stacked.transpose(1, 3, 2, 0), _DIGITS).tolist()
+        # The states are left unrounded, so that they sum to 1 as far as floating point goes.
+        states = {name: values.tolist() for name, values in scores.states.items()}
         strata = self.spec.encoding.strata(coded)
-        return [self._one(i, record, planned, numbers, strata[i], profile) for i, record in enumerate(records)]
+        return [
+            self._one(record, planned, numbers[i], {name: v[i] for name, v in states.items()}, strata[i], profile)
+            for i, record in enumerate(records)
+        ]
 
     def _one(
         self,
-        row: int,
         record: Mapping[str, Any],
         planned: _Planned,
-        numbers: Mapping[str, Any],
+        numbers: Sequence[Sequence[Sequence[float]]],
+        states: Mapping[str, Sequence[float]],
         stratum: NDArray[np.int64],
         profile: str,
     ) -> dict[str, Any]:
@@ -144,16 +153,11 @@ class Scorer:
                     **described,
                     "support": self._support(stratum, planned.regimens[j]),
                     "outcomes": {
-                        name: {
-                            "probability": numbers["probability"][name][row][j],
-                            "low": numbers["low"][name][row][j],
-                            "high": numbers["high"][name][row][j],
-                            **given,
-                        }
-                        for name, given in self._given.items()
+                        name: {"probability": part[0], "low": part[1], "high": part[2], **given}
+                        for (name, given), part in zip(self._given, numbers[j], strict=True)
                     },
-                    "states": {name: column[row][j] for name, column in numbers["states"].items()},
-                    "flags": [_flag(f) for f in flags[j]],
+                    "states": {name: column[j] for name, column in states.items()},
+                    "flags": [self._flag(f) for f in flags[j]],
                 }
                 for j, described in enumerate(planned.described)
             ],
@@ -172,6 +176,12 @@ class Scorer:
             for r in regimens
         )
         return _Planned(regimens, described, tuple(regimen_facts(r) for r in regimens), {})
+
+    def _flag(self, flag: Flag) -> dict[str, str]:
+        found = self._flags.get(id(flag))
+        if found is None:
+            found = self._flags[id(flag)] = asdict(flag)
+        return found
 
     def _support(self, stratum: NDArray[np.int64], regimen: Regimen) -> dict[str, Any]:
         comparable = self.bundle.support.comparable(stratum, regimen)
@@ -210,11 +220,6 @@ class Scorer:
         return warnings
 
 
-@lru_cache(maxsize=1024)
-def _flag(flag: Flag) -> dict[str, str]:
-    return asdict(flag)
-
-
 def _in_words(field: Field, mix: FieldMix) -> dict[str, str]:
     return {"label": field.label, "assumed": mix.describe(field)}
 
@@ -223,17 +228,6 @@ def _difference(difference: float, low: float, high: float) -> dict[str, Any]:
     words = "reliably higher" if low > 0 else "reliably lower" if high < 0 else "no reliable difference"
     rounded = {"difference": difference, "low": low, "high": high}
     return {**{name: round(value, _DIGITS) for name, value in rounded.items()}, "words": words}
-
-
-def _plain(scores: Scores) -> dict[str, Any]:
-    parts = {"probability": scores.probability, "low": scores.low, "high": scores.high}
-    numbers: dict[str, Any] = {
-        part: {name: np.round(values, _DIGITS).tolist() for name, values in by_name.items()}
-        for part, by_name in parts.items()
-    }
-    # The states are left unrounded, so that they sum to 1 as far as floating point goes.
-    numbers["states"] = {name: values.tolist() for name, values in scores.states.items()}
-    return numbers
 
 
 def specification_document(spec: Specification) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from training.bundle.case_mix import CaseMix
 
 Array = NDArray[np.float64]
 DRAWS = 128
+_PLANS, _SHORT = 64, 64  # lists of regimens that are remembered, and the longest of them
 _CHUNK = 256  # patients per block of draws: bounds memory at about 256 * 128 * terms * 8 bytes
 
 
@@ -101,6 +102,7 @@ class Prior:
             raise ValueError("; ".join(complaints))
         used = {c.term for o in parameters.outcomes for c in o.coefficients} - {INTERCEPT}
         self.terms: tuple[str, ...] = (INTERCEPT, *(t for t in known_terms if t in used))
+        self._planned: dict[tuple[tuple[str, str, int], ...], Array] = {}
         self._coefficients = {o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)}
         nobody = Patients(spec, 1, {})
         completed = parameters.case_mix.complete(nobody, 2)
@@ -170,7 +172,7 @@ class Prior:
 
     def design(self, patients: Patients, regimens: Sequence[Regimen]) -> tuple[Array, Array]:
         """Term values with what is missing completed: (n, DRAWS or 1, t) and (r, t); see `Encoding.term_factors`."""
-        right = self.spec.encoding.regimen_part(regimens, self.terms)
+        right = self._regimen_part(regimens)
         if patients.n == 1:
             return self._one(patients)[None], right
         left = self.spec.encoding.patient_part(patients, self.terms)
@@ -179,6 +181,18 @@ class Prior:
         completed = self.parameters.case_mix.complete(patients, DRAWS)
         left = self.spec.encoding.patient_part(completed, self.terms)
         return left.reshape(patients.n, DRAWS, len(self.terms)), right
+
+    def _regimen_part(self, regimens: Sequence[Regimen]) -> Array:
+        # Tumour boards ask for the same few regimens again and again.
+        key = tuple((r.backbone, r.biologic, r.planned_cycles) for r in regimens)
+        found = self._planned.get(key)
+        if found is None:
+            found = self.spec.encoding.regimen_part(regimens, self.terms)
+            if len(self._planned) >= _PLANS:
+                self._planned.clear()
+            if len(regimens) <= _SHORT:
+                self._planned[key] = found
+        return found
 
     def _one(self, patient: Patients) -> Array:
         """Patient part of the terms of one patient, (DRAWS or 1, t).

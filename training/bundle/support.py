@@ -44,6 +44,8 @@ class Support(Frozen):
 
     def comparable(self, stratum: NDArray[np.int64], regimen: Regimen) -> int:
         """Patients on this regimen who agree on everything that is known of the patient; 0 when fewer than 5."""
+        if not self.counts:
+            return 0
         known = np.flatnonzero(stratum >= 0)
         agreeing = sum(
             c.patients
