@@ -138,14 +138,14 @@ def monitor(
     found += prediction_findings(drift, spec)
     found += volume_findings(material)
     if champion.version is not None and champion.version != material.served:
-        found.append(
-            Finding(
-                severity=Severity.SHOW,
-                block="Model",
-                text=f"The latest predictions come from version {material.served}; the champion is version "
-                f"{champion.version}.",
-            )
+        text = (
+            f"The latest predictions come from version {material.served}; the champion is version {champion.version}."
         )
+        if material.served.isdigit():
+            # What another version did is no reason to change this one.
+            text += " What they show is no reason to update it."
+            found = [f.model_copy(update={"retrain": False}) for f in found]
+        found.append(Finding(severity=Severity.SHOW, block="Model", text=text))
     return Monitored(
         as_of=material.as_of,
         champion=champion.name,

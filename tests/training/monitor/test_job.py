@@ -1,10 +1,13 @@
 """A look at a served model: quiet when nothing moved, and an alert with its reason when something did."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from training.champion import evidence
+from training.evidence import load_prior
 from training.monitor import job
 from training.monitor.job import monitor
 from training.monitor.reference import cohort_profile, given_profile
@@ -96,6 +99,15 @@ def test_an_alert_on_a_version_that_was_replaced_is_shown_only(look, outcomes, p
     assert found.served == "2" and conversion.closed.version == "1"
     assert conversion.severity is Severity.SHOW
     assert not found.findings.needs_retraining
+
+
+def test_what_another_version_did_is_no_reason_to_update_the_champion(look, outcomes, spec, monkeypatch):
+    champion = replace(evidence(spec, load_prior(spec)), version="7")
+    monkeypatch.setattr(job, "load_champion", lambda *_: champion)
+    found = look(outcomes(conversion_12m=1.5))
+    assert found.findings.alerts
+    assert not found.findings.needs_retraining
+    assert any("the champion is version 7" in f.text for f in found.findings.found)
 
 
 def test_charts_start_anew_after_an_alert_was_settled(look, outcomes, quiet):
