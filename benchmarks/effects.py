@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from features import Part, Specification, load_specification
 from training.bundle.scores import STATES
-from training.effects.audit import balanced_folds_of, overlap_of, resolved
+from training.effects.audit import LEAST_EVENTS, balanced_folds_of, overlap_of, resolved
 from training.effects.compared import Adjusted, Compared, adjust, compare
 from training.effects.covariates import Arms, tabulate
 from training.effects.declared import RegimenPart, components
@@ -258,11 +258,16 @@ def main() -> None:
             print(seed, flush=True)
     frame = pd.DataFrame(rows)
     frame = frame[frame["seed"] < asked.first_seed + asked.registries]
+    answered = frame["fewest"] >= LEAST_EVENTS
+    print(f"{(~answered).sum()} of {len(frame)} contrasts are refused for too few events, as the audit does\n")
+    frame = frame[answered]
     with pd.option_context("display.width", 250, "display.max_rows", 500, "display.max_columns", 30):
         for by in ([], ["contrast"], ["outcome"], ["contrast", "outcome"]):
             print(summarise(frame, by).round(1).to_string(index=False), "\n")
     coverage = frame["aipw_covered"].mean()
     wanted = f"wanted {WANTED[0]:.0%} to {WANTED[1]:.0%}"
+    cells = frame.groupby(["contrast", "outcome"])["aipw_covered"].mean()
+    print(f"cells within: {cells.between(*WANTED).sum()} of {len(cells)}, from {cells.min():.1%} to {cells.max():.1%}")
     print(f"coverage of 95% AIPW intervals: {100 * coverage:.1f}% of {len(frame)} ({wanted})")
 
 

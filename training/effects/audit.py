@@ -34,7 +34,9 @@ from validation.overlap import Overlap, diagnose
 from validation.propensity import balanced_folds
 
 Array = NDArray[np.float64]
-LEAST_EVENTS = 5  # events, and patients without, in each arm; below, a normal interval means nothing
+# Events, and patients without, in each arm: with 5 or fewer, 95% intervals covered the truth in 88% of simulated
+# registries, with 6 to 10 in 94% (benchmarks/effects.py).
+LEAST_EVENTS = 6
 LOST = 0.05  # share lost to follow-up above which complete cases may mislead (DOMAIN 5.5)
 _GAINS = 1_000  # patients whose predicted gain is computed for the selection curve
 

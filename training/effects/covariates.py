@@ -32,7 +32,7 @@ class Table:
         Columns for the received regimen, shape (n, q): indicators of each component but the most frequent, and
         planned weeks. They are adjusted for where they are not what is compared; `of_part` tells which.
     of_part
-        RegimenPart to which each of these columns belongs, None for planned weeks.
+        The part to which each of these columns belongs, None for planned weeks.
     """
 
     spec: Specification
