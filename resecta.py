@@ -264,7 +264,9 @@ def monitor(
     outcomes: Annotated[Path, typer.Option(help="What became of them (.csv or .parquet).")],
     as_of: Annotated[
         dt.datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Day by which patients are closed; today when omitted."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Day by which patients are closed; the newest date in the files when omitted."
+        ),
     ] = None,
     since: Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Charts begin here.")] = None,
     reference: Annotated[

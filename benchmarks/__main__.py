@@ -7,6 +7,7 @@ import sys
 
 QUICK = (
     ("serving", ()),
+    ("monitoring", ()),
     ("learning", ("--scenarios", "simulator", "--seeds", "5", "--large-seeds", "5", "--sizes", "3000")),
 )
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from training.bundle import Bundle, Manifest, Prior, load_bundle
+from training.champion import Champion
 from training.checks import HELD, check_bundle, coverage
 from training.crossfit import Assessed
 from training.effects import RegimenEffects, audit
 from training.effects.panels import panels
 from training.encoded import Encoded
 from training.judgement import Judgement
+from training.monitor.reference import PROFILE, cohort_profile
 from training.registry.cohort import Cohort
 from training.report import ReportFacts, render
 from training.report.panel import Panel
@@ -23,6 +25,7 @@ from training.stability import Stability, headline_stability, stability_figure
 from training.tripod import TripodFacts, TripodRecord, gather, tripod
 from validation.evaluation import Figure
 from validation.gates import GateFacts
+from validation.monitoring.profile import Profile, ProfileRefused
 from validation.report import ValidationReport
 from validation.sample_size import SampleVerdict, verdict
 
@@ -63,9 +66,9 @@ class Dossier:
     ----------
     facts
         What gates ask beside the evaluation.
-    effects, report, record, stability
-        Contrasts between regimens, the page, the TRIPOD+AI record and how stable learning is; None where a job does
-        not make them.
+    effects, report, record, stability, profile
+        Contrasts between regimens, the page, the TRIPOD+AI record, how stable learning is, and what the patients were
+        like; None where a job does not make them.
     """
 
     judgement: Judgement
@@ -74,6 +77,7 @@ class Dossier:
     report: str | None = None
     record: TripodRecord | None = None
     stability: tuple[Stability, ...] = ()
+    profile: Profile | None = None
 
     def log(self) -> None:
         """Log every part as an artifact of the active run."""
@@ -84,6 +88,8 @@ class Dossier:
         mlflow.log_text(self.facts.model_dump_json(indent=1), "checks.json")
         for found in self.stability:
             mlflow.log_metrics({f"{found.outcome}/{name}": value for name, value in found.metrics().items()})
+        if self.profile is not None:
+            mlflow.log_text(self.profile.model_dump_json(indent=1), PROFILE)
         if self.effects is not None:
             mlflow.log_text(self.effects.model_dump_json(indent=1), "contrasts.json")
         if self.record is not None:
@@ -128,7 +134,14 @@ def compile_dossier(material: Material, tick: Tick = lambda what, outcome: None)
             notes=(*cohort.notes, *material.judgement.notes),
         )
     )
-    return Dossier(material.judgement, facts, effects, report, record, stability)
+    return Dossier(material.judgement, facts, effects, report, record, stability, _profile(bundle, cohort))
+
+
+def _profile(bundle: Bundle, cohort: Cohort) -> Profile | None:
+    try:
+        return cohort_profile(cohort, Champion(None, bundle, None))
+    except ProfileRefused:
+        return None  # too few patients for a profile that singles none out; monitoring then has no reference
 
 
 def _sample_sizes(material: Material) -> dict[str, SampleVerdict]:
