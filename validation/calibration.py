@@ -36,7 +36,11 @@ def calibration_line(y: Array, p: Array) -> tuple[Metric, Metric]:
     The intercept belongs to this line; `calibration_intercept` is the one that is judged.
     """
     x = log_odds(p)
-    reason = too_few(y) or ("predictions are all but equal" if alike(x) else None)
+    reason = too_few(y)
+    if reason is None and alike(x):
+        reason = "predictions are all but equal"
+    elif reason is None and x[y == 1].min() > x[y == 0].max():
+        reason = "predictions tell the event from its absence without fail, so that no slope is steep enough"
     if reason:
         return Metric(None, reason), Metric(None, reason)
     intercept, slope = fit_line(y, x)

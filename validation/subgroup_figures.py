@@ -54,6 +54,9 @@ def judge_cells(
     cells: dict[str, list[Cell]] = {model: [] for model in predictions}
     differences: list[Difference] = []
     answered = {model: np.isfinite(p) for model, p in predictions.items()}
+    # Made once for all groups: each patient is in a cell of every one of them.
+    lost = {m: np.where(answered[m], losses(y, np.nan_to_num(p, nan=0.5)), np.nan) for m, p in predictions.items()}
+    odds = {model: log_odds(p) for model, p in predictions.items()}
     for group, levels in groups.items():
         inside = {level: np.flatnonzero(mask[rows]) for level, mask in levels.items()}
         drawn = {level: resamples.weights(rows[at]) for level, at in inside.items() if len(at) >= MIN_PATIENTS}
@@ -67,7 +70,8 @@ def judge_cells(
                 if reason is None:
                     own = answered[model][at]
                     weights = drawn[level] if own.all() else drawn[level][own]
-                    figures = _figures(y[at[own]], p[at[own]], weights)
+                    kept = at[own]
+                    figures = _figures(y[kept], p[kept], odds[model][kept], lost[model][kept], weights)
                 shown = (None, None) if level in hidden else (patients, events)
                 cells[model].append(
                     Cell(
@@ -81,9 +85,8 @@ def judge_cells(
                 )
         for level, weights in drawn.items():
             at = inside[level]
-            differences += _compare(
-                y[at], {m: p[at] for m, p in predictions.items()}, weights, pairs, outcome, group, level
-            )
+            here = {model: loss[at] for model, loss in lost.items()}
+            differences += _compare(y[at], here, weights, pairs, outcome, group, level)
     return {model: tuple(found) for model, found in cells.items()}, tuple(differences)
 
 
@@ -108,8 +111,8 @@ def _hidden(counts: Mapping[str, tuple[int, int]]) -> set[str]:
     return hidden
 
 
-def _figures(y: Array, p: Array, weights: Array) -> dict[str, Figure]:
-    x, placed, loss, squared = log_odds(p), placements(y, p), losses(y, p), (p - y) ** 2
+def _figures(y: Array, p: Array, x: Array, loss: Array, weights: Array) -> dict[str, Figure]:
+    placed, squared = placements(y, p), (p - y) ** 2
     area, intercept = float(placed[y == 1].mean()), solve_intercept(y, x)
     plain = np.stack([np.ones(len(y)), p, squared, loss])
     sums = np.vstack([plain, auroc_columns(y, placed), intercept_columns(y, expit(x + intercept))]) @ weights
@@ -138,17 +141,13 @@ def _bounded(points: Sequence[float], replicates: Array) -> Iterator[Figure]:
 
 def _compare(
     y: Array,
-    predictions: Mapping[str, Array],
+    lost: Mapping[str, Array],
     weights: Array,
     pairs: Sequence[tuple[str, str]],
     outcome: str,
     group: str,
     level: str,
 ) -> Iterator[Difference]:
-    lost = {
-        model: np.where(np.isfinite(p), losses(y, np.nan_to_num(p, nan=0.5)), np.nan)
-        for model, p in predictions.items()
-    }
     kept, points, columns = [], [], []
     for model, against in pairs:
         between = lost[model] - lost[against]

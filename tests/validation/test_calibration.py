@@ -67,5 +67,9 @@ def test_one_chance_for_everyone_has_no_slope_even_when_folds_shift_it_a_little(
     assert calibration_slope(Y, p).reason == "predictions are all but equal"
 
 
+def test_predictions_that_never_fail_have_no_slope():
+    assert "without fail" in (calibration_slope(Y, np.where(Y == 1, 0.8, 0.2)).reason or "")
+
+
 def test_nothing_expected_gives_no_ratio():
     assert observed_to_expected(np.ones(3), np.zeros(3)).reason == "nothing was expected"
