@@ -179,19 +179,19 @@ def newest(
     answer says that the model may have learned from some.
     """
     closing, masks = load_closing(spec), closed(cohort, as_of, spec)
-    return {name: _newest(cohort, name, masks[name], since[name], as_of, closing) for name in spec.outcomes.names}
+    return {name: _newest(cohort, name, masks[name], since[name], closing) for name in spec.outcomes.names}
 
 
-def _newest(
-    cohort: Cohort, outcome: str, mask: Mask, since: dt.date | None, as_of: dt.date, closing: Closing
-) -> Newest:
+def _newest(cohort: Cohort, outcome: str, mask: Mask, since: dt.date | None, closing: Closing) -> Newest:
     known = at_risk(cohort, outcome) & ~np.isnan(cohort.outcomes[outcome])
     fresh = mask if since is None else mask & (cohort.index_date > np.datetime64(since, "D"))
     unseen = int((fresh & known).sum())
     rows, is_unseen = fresh, True
     if since is not None and unseen < closing.least_patients:
-        latest = _month_of(as_of) - closing.months[outcome] - closing.delay_months - 1
-        rows = fresh | (mask & (_month(cohort.index_date) > latest - closing.recent_months))
+        # Months are counted back from the last with a recorded outcome: a registry may have stopped before `as_of`.
+        started = _month(cohort.index_date)
+        latest = int(started[mask & known].max(initial=0))
+        rows = fresh | (mask & (started > latest - closing.recent_months))
         is_unseen = bool((rows == fresh).all())
     patients = int((rows & known).sum())
     risked = int((rows & at_risk(cohort, outcome)).sum())

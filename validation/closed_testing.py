@@ -244,24 +244,22 @@ def _choose(ladder: Ladder, corrected: float | None, outcomes: int) -> Chosen:
     said: list[str] = []
     for candidate, test in ladder.tests.items():
         p = corrected if candidate == "nothing" and corrected is not None else test.p
-        kept = p > LEVEL
         raw = f", {_p(test.p)} before Holm's correction" if candidate == "nothing" and outcomes > 1 else ""
         said.append(
             f"{_FITTED[candidate]} against {_FITTED[ladder.ceiling]}: likelihood ratio {test.statistic:.1f} on "
             f"{test.df} degree{'s' if test.df != 1 else ''} of freedom, {_p(p)}{raw}"
         )
-        if kept:
+        if p > LEVEL:
             step = candidate
             break
-    if step in ("line", "revision") and ladder.parameters.get("line", (0.0, 1.0))[1] <= 0.0:
+    reversed_ = ladder.parameters.get("line", (0.0, 1.0))[1] <= 0.0
+    if step in ("line", "revision") and reversed_:
         said.append("the slope is not positive, so a line would turn the order of patients round")
-        if step == "line":
-            step = "revision" if ladder.ceiling == "revision" else "intercept"
+        step = "revision" if ladder.ceiling == "revision" else "intercept"
     if ladder.capped is not None:
         most = "nothing could be tested" if not ladder.tests else f"{_FITTED[ladder.ceiling]} is the most considered"
         said.append(f"{most}: {ladder.capped}")
-    line = ladder.parameters.get("line")
-    usable: Step = "line" if line is not None and line[1] > 0.0 else "intercept"
+    usable: Step = "intercept" if reversed_ or "line" not in ladder.parameters else "line"
     intercept, slope = ladder.parameters.get(usable if step == "revision" else step, (0.0, 1.0))
     if step != "nothing":
         moved = f"intercept {intercept:+.2f}" + (f" and slope {slope:.2f}" if slope != 1.0 else "")
@@ -282,23 +280,15 @@ def _choose(ladder: Ladder, corrected: float | None, outcomes: int) -> Chosen:
 
 
 def _check(y: Array, log_odds: Array, predictors: Array, prognosis: Array) -> None:
-    n = len(y)
-    complaints = [
-        f"{name} has shape {part.shape}, expected {wanted}"
-        for name, part, wanted in (
-            ("log_odds", log_odds, (n,)),
-            ("prognosis", prognosis, (n,)),
-            ("predictors", predictors, (n, *predictors.shape[1:2])),
-        )
-        if part.shape != wanted or part.ndim != len(wanted)
-    ]
+    parts = {"log_odds": (log_odds, 1), "prognosis": (prognosis, 1), "predictors": (predictors, 2)}
+    complaints: list[str] = []
     if not np.isin(y, (0.0, 1.0)).all():
         complaints.append("y holds something other than 0 and 1; leave out patients whose outcome is not known")
-    complaints += [
-        f"{name} holds missing or infinite numbers; complete them first"
-        for name, part in (("log_odds", log_odds), ("prognosis", prognosis), ("predictors", predictors))
-        if not np.isfinite(part).all()
-    ]
+    for name, (part, dimensions) in parts.items():
+        if part.ndim != dimensions or len(part) != len(y):
+            complaints.append(f"{name} has shape {part.shape}; {dimensions}-dimensional with {len(y)} rows is expected")
+        if not np.isfinite(part).all():
+            complaints.append(f"{name} holds missing or infinite numbers; complete them first")
     if complaints:
         raise ValueError("; ".join(complaints))
 

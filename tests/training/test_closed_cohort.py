@@ -81,6 +81,13 @@ def test_with_too_few_new_patients_the_last_closed_year_stands_in_and_it_is_said
     assert "the last 12 closed months stand in" in found.text and "may have learned from them" in found.text
 
 
+def test_the_last_closed_year_counts_back_from_the_last_recorded_outcome(cohort, spec, manifest_of):
+    late = newest(cohort, taught_until(manifest_of("2023-12-31"), spec), dt.date(2030, 1, 1), spec)["resection_12m"]
+    known = ~np.isnan(cohort.outcomes["resection_12m"])
+    assert late.patients > 0 and not late.unseen
+    assert cohort.index_date[known].max().astype(object) - late.first <= dt.timedelta(days=366)
+
+
 def test_all_closed_patients_are_new_to_a_model_of_evidence_alone(cohort, spec, manifest_of):
     since = taught_until(manifest_of(None), spec)
     assert set(since.values()) == {None}

@@ -95,7 +95,7 @@ def test_each_outcome_gets_the_least_update_and_its_reason_names_test_and_patien
     assert decision.chosen["resection_12m"].slope == pytest.approx(0.45, abs=0.25)
     lines = decision.text.splitlines()
     assert len(lines) == len(spec.outcomes.names)
-    assert "on 6 degrees of freedom" in lines[0] and "closed patients" in lines[0]
+    assert "on 4 degrees of freedom" in lines[0] and "closed patients" in lines[0]
 
 
 def test_an_outcome_recorded_when_suspected_is_not_moved_by_its_rate(decision):
@@ -134,12 +134,12 @@ def test_the_new_bundle_loads_and_answers_as_the_decision_says(written, decision
     old, new = (b.score(patients, regimens) for b in (before, after))
     chosen = decision.chosen["objective_response"]
     assert logit(new.probability["objective_response"]) == pytest.approx(
-        logit(old.probability["objective_response"]) + chosen.intercept
+        logit(old.probability["objective_response"]) + chosen.intercept, abs=1e-6
     )
     line, root = decision.chosen["resection_12m"], logit(old.probability["resection_12m"])
     at_reference = root[:, [regimens.index(reference_regimen(spec))]]
     assert logit(new.probability["resection_12m"]) == pytest.approx(
-        root + line.intercept + (line.slope - 1) * at_reference
+        root + line.intercept + (line.slope - 1) * at_reference, abs=1e-6
     )
     assert {p.suffix for p in folder.iterdir()} == {".json"}
 
@@ -148,7 +148,7 @@ def test_a_slope_keeps_every_contrast_between_regimens_on_the_log_odds_scale(wri
     before, after = evidence(spec, prior).bundle, load_bundle(written[0], spec)
     regimens = list(spec.regimens.all())[3:9]
     old, new = (logit(b.score(patients, regimens).probability["resection_12m"]) for b in (before, after))
-    assert new[:, 1:] - new[:, :1] == pytest.approx(old[:, 1:] - old[:, :1])
+    assert new[:, 1:] - new[:, :1] == pytest.approx(old[:, 1:] - old[:, :1], abs=1e-6)
     assert not np.allclose(new, old)
 
 
@@ -206,7 +206,7 @@ def test_a_second_update_composes_with_the_first(written, decision, moved, spec,
     second = load_bundle(tmp_path / "second", spec)
     regimens = [reference_regimen(spec), spec.regimens.regimen("folfox", "bevacizumab")]
     old, new = (logit(b.score(patients, regimens).probability["resection_12m"]) for b in (first.bundle, second))
-    assert new == pytest.approx(old - 0.2 + 0.3 * old[:, :1])
+    assert new == pytest.approx(old - 0.2 + 0.3 * old[:, :1], abs=1e-6)
     assert manifest.trained_on.text.count("recalibrated") == 1 and "update of version 4" in manifest.trained_on.text
     by_name = {m.outcome: m.recalibration for m in manifest.outcomes}
     assert by_name["objective_response"].update_of == "evidence" and by_name["resection_12m"].update_of == "4"
