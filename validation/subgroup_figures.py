@@ -104,8 +104,9 @@ def _suppressed(patients: int, events: int) -> str | None:
 
 def _hidden(counts: Mapping[str, tuple[int, int]]) -> set[str]:
     hidden = {level for level, (n, events) in counts.items() if min(n, events, n - events) < MIN_COUNT}
-    # With one level hidden the others and the total would give it away, so the next smallest is hidden with it.
-    if len(hidden) == 1 and len(counts) > 1:
+    # With one level hidden the others and the total would give it away, so the next smallest is hidden with it. An
+    # empty level gives no one away and hides no one.
+    if sum(counts[level][0] > 0 for level in hidden) == 1 and len(counts) > len(hidden):
         others = {level: count for level, count in counts.items() if level not in hidden}
         hidden.add(min(others, key=lambda level: min(others[level][1], others[level][0] - others[level][1])))
     return hidden

@@ -194,6 +194,13 @@ def test_a_count_that_could_point_to_a_person_is_not_given_nor_the_one_it_follow
     assert cells["larger"].patients == levels["larger"].sum()
 
 
+def test_an_empty_level_hides_no_other(panel, spec, names):
+    groups = {"Sex": {**panel.groups["Sex"], "not known": np.zeros(N, bool)}}
+    found = evaluate(replace(panel, groups=groups, regimens={}), spec, replicates=50)
+    cells = {c.level: c for c in found.model("sound").outcomes[names[0]].cells}
+    assert cells["Male"].patients + cells["Female"].patients == N and cells["not known"].patients is None
+
+
 def test_a_model_that_knows_the_future_is_reported_as_leaking(evaluation):
     warned = [w for w in evaluation.warnings if "leakage" in w]
     assert len(warned) == 1 and "leaking has an AUROC of 1.00" in warned[0]
