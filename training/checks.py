@@ -203,7 +203,7 @@ def coverage(bundle: Bundle, cohort: Cohort) -> dict[str, Figure]:
     """
     spec = bundle.spec
     headline = [o.name for o in spec.outcomes.outcomes if o.headline]
-    point, drawn = _received(bundle, cohort, headline)
+    point, drawn = chances(bundle, cohort, headline)
     found: dict[str, Figure] = {}
     for i, name in enumerate(headline):
         y, given = cohort.outcomes[name], spec.outcomes[name].given
@@ -212,8 +212,8 @@ def coverage(bundle: Bundle, cohort: Cohort) -> dict[str, Figure]:
     return found
 
 
-def _received(bundle: Bundle, cohort: Cohort, outcomes: Sequence[str]) -> tuple[Array, Array]:
-    """Chances of every patient under the regimen received, (n, o), and draws of them, (n, o, DRAWS)."""
+def chances(bundle: Bundle, cohort: Cohort, outcomes: Sequence[str]) -> tuple[Array, Array]:
+    """P(outcome | given) of every patient under the regimen received, (n, o), and draws of it, (n, o, DRAWS)."""
     wanted = [bundle.spec.outcomes.names.index(name) for name in outcomes]
     point = np.empty((len(cohort), len(wanted)))
     drawn = np.empty((len(cohort), len(wanted), DRAWS))

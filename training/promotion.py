@@ -20,7 +20,9 @@ from validation.evaluation import Evaluation, Figure
 from validation.gates import GateFacts, Gates, load_gates
 from validation.verdict import Verdict, judge
 
-EVALUATION, CHECKS, DECISION = "evaluation.json", "checks.json", "decision.json"
+# On the newest closed patients where a job judged them apart, else on all.
+EVALUATIONS = ("deciding.json", "evaluation.json")
+CHECKS, DECISION = "checks.json", "decision.json"
 _FALLBACK = "evidence"  # judged against where a job found no champion
 
 
@@ -190,7 +192,7 @@ def _judge(
 
 
 def _evaluation(store: Store, version: str) -> Evaluation:
-    raw = _artifact(store, version, EVALUATION)
+    raw = next((found for name in EVALUATIONS if (found := _artifact(store, version, name)) is not None), None)
     try:
         return Evaluation.model_validate(raw)
     except ValidationError:

@@ -79,15 +79,16 @@ class DifferenceGate(Gate):
         By how much the estimate may be worse.
     reliably
         By how much the better end of the 95% interval may be worse.
-    anywhere
-        By how much the estimate may be worse at any threshold of the decision curve; None does not look there.
+    over_thresholds
+        Whether the estimate is the mean over the thresholds of the decision curve. At a single threshold the few
+        patients between two models' answers decide, and chance with them.
     """
 
     metric: str
     better: Literal["lower", "higher"]
     margin: float = Attribute(ge=0)
     reliably: float = Attribute(ge=0)
-    anywhere: float | None = Attribute(default=None, ge=0)
+    over_thresholds: bool = False
 
 
 class SubgroupGate(Gate):

@@ -131,18 +131,15 @@ def _difference(
     if figure.value is None or figure.low is None or figure.high is None:
         return _absent(name, figure.reason or "it has no interval", bound)
     least_worse = min(sign * figure.low, sign * figure.high)
-    passed = sign * figure.value <= gate.margin and least_worse <= gate.reliably
-    text = f"{_shown(figure)} against the champion"
-    if gate.anywhere is None:
-        return Verdict(name, passed, text, figure.value, bound)
-    bound += f"; at no threshold by more than {gate.anywhere:g}"
-    curves = [None if judged is None else judged.decision for judged in (mine, theirs)]
-    if curves[0] is None or curves[1] is None or curves[0].thresholds != curves[1].thresholds:
-        return _absent(name, "no decision curves of both to compare", bound)
-    pairs = zip(curves[0].net_benefit, curves[1].net_benefit, curves[0].thresholds, strict=True)
-    lost, at = max((theirs_ - mine_, threshold) for mine_, theirs_, threshold in pairs)
-    text += f"; lowest at a threshold of {at:.3g}: {-lost:.4g}"
-    return Verdict(name, passed and lost <= gate.anywhere, text, figure.value, bound)
+    value, text = figure.value, f"{_shown(figure)} against the champion"
+    if gate.over_thresholds:
+        curves = [None if judged is None else judged.decision for judged in (mine, theirs)]
+        if curves[0] is None or curves[1] is None or curves[0].thresholds != curves[1].thresholds:
+            return _absent(name, "no decision curves of both to compare", bound)
+        lost = [a - b for a, b in zip(curves[0].net_benefit, curves[1].net_benefit, strict=True)]
+        value = sum(lost) / len(lost)
+        text = f"{value:.4g} on average over thresholds, {_shown(figure)} at the middle one, against the champion"
+    return Verdict(name, sign * value <= gate.margin and least_worse <= gate.reliably, text, value, bound)
 
 
 def _between(

@@ -216,6 +216,14 @@ def test_simulated_patients_need_permission_and_their_gates_are_shown_but_bind_n
     assert "which do not bind" in own.open().get_model_version(MODEL, number).description
 
 
+def test_the_newest_patients_decide_where_a_job_judged_them_apart(own, spec, made):
+    first = made(kind="evidence", alias=CHAMPION)
+    number = made(judged=evaluation(), facts=checks(first))
+    run_id = own.open().get_model_version(MODEL, number).run_id
+    own.open().log_dict(run_id, evaluation(loss=0.03).model_dump(mode="json"), "deciding.json")
+    assert {v.gate.rpartition("/")[2] for v in verdicts_on(own, spec, number) if not v.passed} == {"log_loss"}
+
+
 def test_evidence_alone_may_always_be_restored(own, spec, made):
     first = made(kind="evidence")
     made(kind="simulated", alias=CHAMPION)
