@@ -21,12 +21,13 @@ POINTS = 4  # of a curve that are told in words
 
 @dataclass(frozen=True)
 class Part:
-    """One figure: what it is of, how many patients it rests on, the drawing and its twin in words."""
+    """One figure: what it is of, what it rests on, the drawing, its twin in words, and what is decided."""
 
     title: str
     counted: str
     drawing: Markup
     words: tuple[str, ...]
+    note: str = ""
 
 
 def calibration_parts(
@@ -69,8 +70,7 @@ def decision_parts(evaluation: Evaluation, drawn: Sequence[Line], mine: str, spe
         told = (*next((_decision_words(c) for line, c in curves if line.name == mine), ()), *_harm(curves[0][1]))
         alt = f"Decision curves for {outcome_label(spec, name).lower()}. " + " ".join(told)
         drawing = Markup(svg(decision_figure(curves, mine), f"decision-{name}", alt))
-        title = f"{outcome_label(spec, name)}: {decision}"
-        parts.append(Part(title, _counted(evaluation, name), drawing, told))
+        parts.append(Part(outcome_label(spec, name), _counted(evaluation, name), drawing, told, decision))
     return tuple(parts)
 
 

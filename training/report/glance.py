@@ -24,8 +24,8 @@ from validation.evaluation import Cell, Difference, Evaluation
 
 #: Differences that a sentence about an outcome names, in this order, where they were found.
 NAMED = (HEADLINE, "auroc", "net_benefit")
-#: Subgroups whose events do not match predictions that are named; the others stand in the tables.
-MOST = 6
+#: Subgroups that are named, the largest differences first; the others stand in the tables.
+MOST = 5
 #: One in twenty 95% intervals misses by chance.
 BY_CHANCE = 0.05
 
@@ -104,8 +104,8 @@ def glance(evaluation: Evaluation, mine: str, spec: Specification) -> Glance:
         tallies=tuple(tallies),
         outcomes=tuple(one for o in headline if (one := _outcome(evaluation, mine, against, o)) is not None),
         for_whom=(
-            *_subgroup_differences(evaluation, mine, against, spec, rank),
-            *_subgroup_ratios(evaluation, mine, spec, headline),
+            *_subgroup_differences(evaluation, mine, against, headline, rank),
+            *_subgroup_ratios(evaluation, mine, headline),
         ),
     )
 
@@ -134,32 +134,38 @@ def _outcome(evaluation: Evaluation, mine: str, against: str | None, outcome: Ou
 
 
 def _subgroup_differences(
-    evaluation: Evaluation, mine: str, against: str | None, spec: Specification, metric: ShownMetric
+    evaluation: Evaluation, mine: str, against: str | None, headline: Sequence[Outcome], metric: ShownMetric
 ) -> tuple[str, ...]:
     if against is None:
         return ()
-    found = [d for d in differences(evaluation, mine, against, metric.name, subgroups=True)]
+    labels = {o.name: o.label for o in headline}
+    found = [d for d in differences(evaluation, mine, against, metric.name, subgroups=True) if d.outcome in labels]
     if not found:
         return ()
     who = in_a_sentence(against)
-    said = [(d, v) for d in found if (v := verdict(d.figure, metric)) in ("better", "worse")]
-    sentences = [
-        f"{_of(d, spec)}: {difference_words(d.figure, metric, who)}."
-        for wanted in ("worse", "better")
-        for d, v in said
-        if v == wanted
-    ]
+    sentences: list[str] = []
+    reliable = 0
+    for wanted in ("worse", "better"):
+        said = sorted((d for d in found if verdict(d.figure, metric) == wanted), key=_size, reverse=True)
+        reliable += len(said)
+        sentences += [
+            f"{labels[d.outcome]} ({cell_name(d)}): {difference_words(d.figure, metric, who)}." for d in said[:MOST]
+        ]
+        if len(said) > MOST:
+            sentences.append(f"{wanted.capitalize()} in {len(said) - MOST} more, which stand in the tables.")
     chance = round(BY_CHANCE * len(found))
     sentences.append(
-        f"Differences in subgroups looked at: {len(found)}, of which {len(said)} are reliable one by one"
+        f"Differences in subgroups of the headline outcomes: {len(found)}, of which {reliable} are reliable one by one"
         + (f"; about {chance} would be by chance alone." if chance else ".")
     )
     return tuple(sentences)
 
 
-def _subgroup_ratios(
-    evaluation: Evaluation, mine: str, spec: Specification, headline: Sequence[Outcome]
-) -> tuple[str, ...]:
+def _size(difference: Difference) -> float:
+    return abs(difference.figure.value or 0.0)
+
+
+def _subgroup_ratios(evaluation: Evaluation, mine: str, headline: Sequence[Outcome]) -> tuple[str, ...]:
     judged = evaluation.model(mine).outcomes
     cells = [
         (outcome, cell)
@@ -186,10 +192,6 @@ def _subgroup_ratios(
 def _distance(cell: Cell) -> float:
     value = cell.metrics[RATIO].value
     return abs(math.log(value)) if value else math.inf
-
-
-def _of(difference: Difference, spec: Specification) -> str:
-    return f"{spec.outcomes[difference.outcome].label} ({cell_name(difference)})"
 
 
 def _cell(outcome: Outcome, cell: Cell) -> str:

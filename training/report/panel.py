@@ -22,7 +22,7 @@ class Panel:
     head, rows
         A table; its first column names the row.
     folded
-        Whether the table waits behind its title until it is opened (a text twin of the figure usually does).
+        Whether the table waits behind its title until it is opened; the twin of a figure always does.
 
     Raises
     ------

@@ -181,7 +181,7 @@ def provenance(manifest: Manifest, champion: Manifest | None) -> tuple[tuple[str
         dates = f"{data.first_date} to {data.last_date}" if data.first_date else "\N{EN DASH}"
         learned = sum(o.learner != "evidence" for o in one.outcomes)
         return [
-            ("Version", one.version),
+            ("Version", one.version if one.version.isdigit() else "not registered when this was written"),
             ("Learner", model_words(one.learner).label),
             ("Outcomes with something learned", f"{learned} of {len(one.outcomes)}"),
             ("Trained on", data.text),
