@@ -107,12 +107,12 @@ def shots(store: Store, address: str) -> list[Shot]:
     assert found is not None
     experiment = str(found.experiment_id)
     spec = load_specification()
-    prepare(client, experiment, spec)
     jobs = client.search_runs([experiment], "tags.level = 'job' AND tags.trained_on != 'evidence'", max_results=1)
     if not jobs:
         raise LookupError(f"{store.folder} holds no training on a registry; `resecta train --data REGISTRY` makes one")
     job = jobs[0]
-    children = _models(client, experiment)
+    prepare(client, experiment, spec, job.info.run_id)
+    children = _models(client, experiment, job.info.run_id)
     headline = [o.name for o in spec.outcomes.outcomes if o.headline]
     metrics = [f"{outcome}/log_loss" for outcome in headline]
     version = _version(client, job)
@@ -132,8 +132,8 @@ def shots(store: Store, address: str) -> list[Shot]:
     return listed
 
 
-def _models(client: MlflowClient, experiment: str) -> list[str]:
-    found = client.search_runs([experiment], "tags.level != 'job' AND tags.level != 'baseline'", max_results=12)
+def _models(client: MlflowClient, experiment: str, job: str) -> list[str]:
+    found = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{job}'")
     return [run.info.run_id for run in found]
 
 
@@ -171,12 +171,9 @@ def _choose(page: Page, box, names: list[str]) -> None:  # type: ignore[no-untyp
 
 def _scatter(page: Page, outcome: str) -> None:
     page.get_by_role("tab", name="Scatter Plot").click(timeout=_PATIENCE)
-    for axis, metric in (("X-axis", "auroc"), ("Y-axis", "log_loss")):
-        box = (
-            page.get_by_role("tabpanel").locator(f"xpath=.//*[starts-with(text(), '{axis}')]/following::input[1]").first
-        )
-        box.fill(f"{outcome}/{metric}")
-        page.keyboard.press("Enter")
+    for axis, metric in (("x", "auroc"), ("y", "log_loss")):
+        page.locator(f"#{axis}-axis-selector").click(timeout=_PATIENCE)
+        page.get_by_role("option", name=f"{outcome}/{metric}", exact=True).click(timeout=_PATIENCE)
 
 
 def _framed(page: Page) -> None:

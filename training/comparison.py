@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from training.bundle import BundleRefused, Manifest
-from training.promotion import CHECKS, EVALUATION
+from training.promotion import CHECKS, EVALUATIONS
 from training.registration import registered_manifest
 from training.report.wording import differences
 from training.store import CHALLENGER, CHAMPION, MODEL, PREVIOUS, Store
@@ -20,8 +20,8 @@ from validation.gates import GateFacts
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: The same models on the newest closed patients alone, which gates read.
-DECIDING = "deciding.json"
+#: The models on the newest closed patients alone, which gates read, and on every held-out patient.
+DECIDING, EVALUATION = EVALUATIONS
 _GATE = "gate."
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN, NOTHING, USAGE = 0, 1, 2
 _OUTCOME, _MODEL = 30, 18  # columns a table needs for an outcome and for a model, with their padding
-_MARK = {"better": "better", "worse": "worse", "differs": "differs", "unclear": "no reliable difference"}
+_MARK = {"same": "the same answers", "unclear": "no reliable difference"}
 
 
 def run_compare(
@@ -172,7 +172,7 @@ def _show(
             table.add_row(outcome_label(spec, name), "\N{EN DASH}", "", f"not compared: {figure.reason or 'no reason'}")
             continue
         style = {"better": "bold green", "worse": "bold red"}.get(said, "")
-        reading = f"[{style}]{_MARK[said]}[/{style}]" if style else _MARK[said]
+        reading = f"[{style}]{said}[/{style}]" if style else _MARK.get(said, said)
         bounds = metric.bounds(figure, difference=True) or "no interval"
         table.add_row(outcome_label(spec, name), metric.change(figure.value), bounds, reading)
     out.print(table)

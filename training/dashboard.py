@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from features import Specification
-from training.store import MODEL
+from training.store import CHAMPION, MODEL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-#: Views that a job prepares: models in a table, the same in charts, and jobs with what became of them.
+#: Views that a job prepares: its models in a table, the same in charts, and all jobs with what became of them.
 TABLE, CHARTS, JOBS = "table", "charts", "jobs"
 _VIEW = "mlflow.sharedViewState."
 _KIND, _PRIMARY = "mlflow.experimentKind", "mlflow.experiment.primaryMetric.name"
@@ -25,26 +25,29 @@ _RANK = "log_loss"
 #: Figures that a column is shown of, for each headline outcome.
 _COLUMNS = ("log_loss", "auroc")
 _TAGS = ("job", "winner", "trained_on", "decision")
-_MODELS = "tags.level != 'job'"
 _LETTER, _MARGIN, _NARROWEST = 6, 40, 110  # pixels; the page's own columns cut off every name
 # MLflow cuts off a longer value of an experiment's tag.
 LONGEST_TAG = 5000
 
 
-def prepare(client: MlflowClient, experiment: str, spec: Specification) -> None:
+def prepare(client: MlflowClient, experiment: str, spec: Specification, job: str | None = None) -> None:
     """Write the views on an experiment, and what kind of experiment it is, so that it does not open as one of traces.
 
     Parameters
     ----------
     experiment
         Its identifier.
+    job
+        Run of the job whose models the table and the charts show; without one they show those of every job. Models of
+        two jobs faced different patients, so that sorting them by one figure says nothing.
     """
+    models = "tags.level != 'job'" if job is None else f"tags.mlflow.parentRunId = '{job}'"
     wanted = {
         _KIND: "custom_model_development",
         _PRIMARY: f"mean/{_RANK}",
-        _VIEW + TABLE: json.dumps(table_view(spec)),
-        _VIEW + CHARTS: json.dumps(charts_view(spec)),
-        _VIEW + JOBS: json.dumps(jobs_view()),
+        _VIEW + TABLE: json.dumps(table_view(spec, models)),
+        _VIEW + CHARTS: json.dumps(charts_view(spec, models)),
+        _VIEW + JOBS: json.dumps(jobs_view(spec)),
     }
     held = client.get_experiment(experiment).tags
     for key, value in wanted.items():
@@ -52,21 +55,22 @@ def prepare(client: MlflowClient, experiment: str, spec: Specification) -> None:
             client.set_experiment_tag(experiment, key, value)
 
 
-def table_view(spec: Specification) -> dict[str, Any]:
-    """Every model of every job, lowest mean log loss first, with the figures of the headline outcomes."""
+def table_view(spec: Specification, models: str) -> dict[str, Any]:
+    """Models, lowest mean log loss first, with the figures of the headline outcomes."""
     metrics = [f"mean/{_RANK}", *(f"{outcome}/{name}" for outcome in _headline(spec) for name in _COLUMNS)]
-    columns = [*(f"metrics.`{m}`" for m in metrics), "params.`data`", "params.`patients`", "tags.`level`"]
-    return {**_search(_MODELS), **_columns(columns)}
+    columns = [*(f"metrics.`{m}`" for m in metrics), "tags.`level`"]
+    return {**_search(models), **_columns(columns)}
 
 
-def jobs_view() -> dict[str, Any]:
-    """Every job, newest first: what it was trained on, what came of it, and what was decided."""
-    columns = [*(f"tags.`{tag}`" for tag in _TAGS), "params.`patients`", f"metrics.`mean/{_RANK}`"]
+def jobs_view(spec: Specification) -> dict[str, Any]:
+    """Every job, newest first: what it was trained on, what came of it against the champion, and what was decided."""
+    differences = [f"metrics.`{outcome}/{_RANK}_minus_{CHAMPION}`" for outcome in _headline(spec)]
+    columns = [*(f"tags.`{tag}`" for tag in _TAGS), "params.`patients`", *differences]
     newest = {"orderByKey": "attributes.start_time", "orderByAsc": False}
     return {**_search("tags.level = 'job'"), **newest, **_columns(columns)}
 
 
-def charts_view(spec: Specification) -> dict[str, Any]:
+def charts_view(spec: Specification, models: str) -> dict[str, Any]:
     """The charts: parallel coordinates over the headline outcomes, and discrimination against calibration of each."""
     section = "resecta-comparison"
     outcomes = _headline(spec)
@@ -97,7 +101,7 @@ def charts_view(spec: Specification) -> dict[str, Any]:
     sections = [{"uuid": section, "name": "Comparison", "display": True, "isReordered": True, "deleted": False,
                  "isGenerated": False, "columns": 2, "cardHeight": 420}]  # fmt: skip
     return {
-        **_search(_MODELS),
+        **_search(models),
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": cards,
         "compareRunSections": sections,

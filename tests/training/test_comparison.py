@@ -7,10 +7,9 @@ import pytest
 from rich.console import Console
 
 from tests.training.report.made import NAMES, made_evaluation
-from training.comparison import beside, judged_version, version_named
+from training.comparison import CHECKS, EVALUATION, beside, judged_version, version_named
 from training.comparison_command import NOTHING, SHOWN, USAGE, run_compare
 from training.job import train_from_evidence
-from training.promotion import CHECKS, EVALUATION
 from training.registration import register
 from training.store import CHALLENGER, CHAMPION, MODEL, Store
 from validation.gates import GateFacts

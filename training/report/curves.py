@@ -13,7 +13,7 @@ from training.report.figures import Line, calibration_figure, decision_figure, d
 from training.report.glance import in_a_sentence
 from training.report.metric import HEADLINE, shown
 from training.report.tables import ordered_outcomes, outcome_label
-from training.report.wording import counted, difference_words, differences
+from training.report.wording import counted, difference_words, differences, verdict
 from validation.evaluation import CalibrationCurve, DecisionCurve, Evaluation
 
 POINTS = 4  # of a curve that are told in words
@@ -79,7 +79,7 @@ def difference_part(evaluation: Evaluation, mine: str, against: str, spec: Speci
     metric = shown(HEADLINE)
     found = {d.outcome: d for d in differences(evaluation, mine, against, HEADLINE)}
     ordered = [(outcome_label(spec, n), found[n]) for n in ordered_outcomes(evaluation, spec) if n in found]
-    if not any(d.figure.value is not None for _, d in ordered):
+    if all(verdict(d.figure, metric) in ("unknown", "same") for _, d in ordered):
         return None
     who = in_a_sentence(against)
     words = tuple(f"{label}: {difference_words(d.figure, metric, who)}." for label, d in ordered)

@@ -120,8 +120,10 @@ def _outcome(evaluation: Evaluation, mine: str, against: str | None, outcome: Ou
         found = {d.metric: d for d in differences(evaluation, mine, against) if d.outcome == outcome.name}
         if HEADLINE in found:
             said = verdict(found[HEADLINE].figure, shown(HEADLINE))
+        # Of two models that answer alike one sentence is enough.
+        named = NAMED[:1] if said == "same" else NAMED
         clauses += [
-            difference_words(found[name].figure, shown(name), in_a_sentence(against)) for name in NAMED if name in found
+            difference_words(found[name].figure, shown(name), in_a_sentence(against)) for name in named if name in found
         ]
     auroc = judged.metrics.get("auroc")
     if auroc is not None and auroc.value is not None:

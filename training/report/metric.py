@@ -60,7 +60,8 @@ class ShownMetric(Frozen):
 
     @staticmethod
     def _text(value: float, digits: int, sign: str) -> str:
-        return f"{round(value, digits) + 0.0:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+        rounded = round(value, digits) + 0.0
+        return f"{rounded:{sign if rounded else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
     def bounds(self, figure: Figure, difference: bool = False) -> str | None:
         """The bounds of the interval of a figure or difference, or None where there is none."""

@@ -14,8 +14,9 @@ from features.field import Frozen
 from training.report.metric import ShownMetric
 from validation.evaluation import Cell, Difference, Evaluation, Figure, Judged
 
-#: What a difference says: a reliable one lies to one side of nothing with its whole 95% interval.
-Verdict = Literal["better", "worse", "differs", "unclear", "unknown"]
+#: What a difference says: a reliable one lies to one side of nothing with its whole 95% interval; ``same`` when two
+#: models gave the same answers.
+Verdict = Literal["better", "worse", "differs", "same", "unclear", "unknown"]
 
 
 class ModelWords(Frozen):
@@ -50,6 +51,8 @@ def verdict(figure: Figure, metric: ShownMetric) -> Verdict:
     """What a difference says by its interval and by which way is better."""
     if figure.value is None:
         return "unknown"
+    if figure.value == figure.low == figure.high == 0:
+        return "same"
     if figure.low is None or figure.high is None or figure.low <= 0 <= figure.high:
         return "unclear"
     if metric.better in (None, "near"):
@@ -69,6 +72,8 @@ def difference_words(figure: Figure, metric: ShownMetric, against: str) -> str:
     name = metric.in_a_sentence
     if figure.value is None:
         return f"{name} was not compared with {against}: {figure.reason or 'no reason was recorded'}"
+    if said == "same":
+        return f"the same {name} as {against}, on every resample"
     if said == "unclear":
         bounded = metric.bounds(figure) is not None
         held = metric.with_interval(figure, difference=True) if bounded else "no interval could be given"
@@ -88,6 +93,7 @@ def tally_words(found: list[Difference], against: str, metric: ShownMetric) -> s
         (said.count("better"), "better"),
         (said.count("worse"), "worse"),
         (said.count("unclear"), "no reliable difference"),
+        (said.count("same"), "the same answers"),
         (said.count("unknown"), "not comparable"),
     ]
     parts = ", ".join(f"{words} on {count}" for count, words in counts if count)

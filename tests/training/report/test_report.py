@@ -173,3 +173,15 @@ def test_a_panel_without_words_for_its_figure_is_refused():
 def test_a_panel_with_an_uneven_table_is_refused():
     with pytest.raises(ValueError, match=r"rows \[1\]"):
         Panel("Contrast", head=("a", "b"), rows=(("1", "2"), ("1",)))
+
+
+def test_two_models_that_answer_alike_are_said_to(facts, evaluation):
+    same = tuple(
+        d.model_copy(update={"figure": d.figure.model_copy(update={"value": 0.0, "low": 0.0, "high": 0.0})})
+        for d in evaluation.differences
+        if d.against == "champion" and d.group is None
+    )
+    page = render(replace(facts, evaluation=evaluation.model_copy(update={"differences": same})))
+    assert "Answers as the champion does" in page
+    assert "the same answers on 4" in page
+    assert "No reliable difference" not in page
