@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features import Field, Patients, Regimen, Specification
+from features import Field, Part, Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
 from features.flag import Flag, Occasion
 from training.bundle import Bundle
 from training.bundle.case_mix import FieldMix
+from training.bundle.drivers import explain
 from training.bundle.support import level
 
 _DIGITS = 4  # a hundredth of a percentage point: finer than any evidence, coarse enough to read
@@ -24,6 +25,10 @@ _SUPPORT = {
     "limited": "Fewer than 20 comparable real patients of the training registry had this regimen.",
     "good": "Comparable real patients of the training registry had this regimen.",
 }
+_ASSOCIATIONS = (
+    "Associations in the data and studies behind the model, not causes: changing an input need not change the chance. "
+    "Shown are differences from a patient of whom nothing is known, under the same regimen."
+)
 _SIMULATED = "No real patients stand behind this number; simulated patients do not count as support."
 
 
@@ -112,6 +117,59 @@ class Scorer:
                 for name, value in compared.difference.items()
             },
         }
+
+    def explain(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Say which inputs move one estimate, and what it would help to know."""
+        record = {name: value for name, value in request["patient"].items() if value is not None}
+        planned = request["regimen"]
+        regimen = self.spec.regimens.regimen(planned["backbone"], planned["biologic"], planned.get("planned_cycles"))
+        outcome = self.spec.outcomes[request.get("outcome") or self.spec.outcomes.part(Part.PRIMARY).name]
+        about = patient_facts(self.spec, record)
+        found = explain(self.bundle, Patients.from_records(self.spec, [record]), regimen, outcome.name)
+        return {
+            "model": self.model,
+            "outcome": outcome.name,
+            "label": outcome.label,
+            "given": outcome.given,
+            "regimen": regimen.label,
+            "typical": round(found.typical, _DIGITS),
+            "probability": round(found.probability, _DIGITS),
+            "drivers": [
+                {
+                    "label": " and ".join(self._label(name) for name in driver.fields),
+                    "value": ", ".join(self._told(name, about.get(name)) for name in driver.fields),
+                    "points": round(driver.points, _DIGITS),
+                }
+                for driver in found.drivers
+            ],
+            "unknown": [
+                {
+                    "field": known.field,
+                    "label": self._label(known.field),
+                    "low": round(known.low, _DIGITS),
+                    "high": round(known.high, _DIGITS),
+                }
+                for known in found.open
+            ],
+            "words": _ASSOCIATIONS,
+        }
+
+    def _label(self, name: str) -> str:
+        field = self.spec.fields.get(name)
+        return field.label if field is not None else self.spec.derived[name].label
+
+    def _told(self, name: str, value: Any) -> str:
+        if value is None or value in self.spec.unknown_codes.get(name, ()):
+            return "not known"
+        declared = self.spec.fields.get(name) or self.spec.derived[name]
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, list):
+            return ", ".join(str(declared.codes.get(v, v)) for v in value)
+        if isinstance(value, str):
+            return str(declared.codes.get(value, value))
+        unit = getattr(declared, "unit", None)
+        return f"{value:.4g}" + (f" {unit}" if unit else "")
 
     def _answers(
         self, patients: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]] | None, profile: str

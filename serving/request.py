@@ -48,12 +48,15 @@ class RequestModels:
         The same with ``"patients": [...]``, 1 to 1,000 of them.
     compare
         ``{"patient": {...}, "regimens": [first, second]}``.
+    explain
+        ``{"patient": {...}, "regimen": {...}, "outcome": name | null}``.
     """
 
     spec: Specification
     predict: type[BaseModel]
     batch: type[BaseModel]
     compare: type[BaseModel]
+    explain: type[BaseModel]
 
     def message_for(self, loc: Location, error: Mapping[str, Any]) -> Told:
         """Dotted path, code and message of one entry of `ValidationError.errors`, given with its input."""
@@ -102,7 +105,18 @@ def request_models(spec: Specification) -> RequestModels:
         patient=(patient, pydantic.Field(title="Patient")),
         regimens=_pair(spec),
     )
-    return RequestModels(spec, predict, batch, compare)
+    explain = create_model(
+        "ExplainRequest",
+        __base__=Body,
+        __doc__="One patient under one regimen, and the outcome to explain.",
+        patient=(patient, pydantic.Field(title="Patient")),
+        regimen=(_regimen(spec), pydantic.Field(title="Regimen")),
+        outcome=(
+            _one_of(spec.outcomes.names) | None,
+            pydantic.Field(default=None, title="Outcome", description="The primary outcome when left out."),
+        ),
+    )
+    return RequestModels(spec, predict, batch, compare, explain)
 
 
 def _attribute(field: Field, more: str = "", optional: bool = False) -> Any:

@@ -46,6 +46,23 @@ class Difference(Part):
     words: Literal["reliably higher", "reliably lower", "no reliable difference"]
 
 
+class Driver(Part):
+    """What one input, or several that act together, are associated with; all add up to the whole difference."""
+
+    label: str
+    value: str
+    points: float = Attribute(description="Difference of probability from a patient of whom nothing is known.")
+
+
+class Unknown(Part):
+    """What the probability could become if an input were known."""
+
+    field: str
+    label: str
+    low: Probability
+    high: Probability
+
+
 class Model(Part):
     """Which model answered, and what it rests on."""
 
@@ -96,11 +113,12 @@ class RaisedFlag(Part):
 
 @dataclass(frozen=True, slots=True)
 class ResponseModels:
-    """Models of the answers of POST /predict, POST /predict_batch and POST /compare."""
+    """Models of the answers of POST /predict, /predict_batch, /compare and /explain."""
 
     predict: type[BaseModel]
     batch: type[BaseModel]
     compare: type[BaseModel]
+    explain: type[BaseModel]
 
 
 def response_models(spec: Specification) -> ResponseModels:
@@ -151,4 +169,19 @@ def response_models(spec: Specification) -> ResponseModels:
         assumed=(list[Assumption], ...),
         differences=(create_model("Differences", __base__=Part, **differences), ...),
     )
-    return ResponseModels(predict, batch, compare)
+    explain = create_model(
+        "ExplainAnswer",
+        __base__=Part,
+        __doc__="Why one estimate is what it is: associations, not causes.",
+        model=(Model, ...),
+        outcome=(str, ...),
+        label=(str, ...),
+        given=(str | None, ...),
+        regimen=(str, ...),
+        typical=(Probability, Attribute(description="Of a patient of whom nothing is known.")),
+        probability=(Probability, ...),
+        drivers=(list[Driver], Attribute(description="Largest first; they sum to probability minus typical.")),
+        unknown=(list[Unknown], Attribute(description="Inputs not known, widest first.")),
+        words=(str, ...),
+    )
+    return ResponseModels(predict, batch, compare, explain)

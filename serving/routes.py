@@ -65,6 +65,7 @@ class Routes(Router):
             ("POST", "/predict", self.predict),
             ("POST", "/predict_batch", self.predict_batch),
             ("POST", "/compare", self.compare),
+            ("POST", "/explain", self.explain),
             ("GET", "/readyz", self.readiness),
             ("GET", "/livez", self.liveness),
             ("GET", "/", self.page),
@@ -112,6 +113,17 @@ class Routes(Router):
             return _json(ready.scorer.compare(read), _PRIVATE)
 
         return work() if len(body) <= SMALL_BODY else await self._aside(work)
+
+    async def explain(self, request: Request) -> Response:
+        """Answer what moves one estimate, in a thread beside the single patients: it scores many supposed ones."""
+        ready = self.application.ready()
+        body = await request.body()
+
+        def work() -> Response:
+            read = read_body(request.headers, body, ready.models.explain, ready.models)
+            return _json(ready.scorer.explain(read), _PRIVATE)
+
+        return await self._aside(work)
 
     async def predict_batch(self, request: Request) -> Response:
         """Answer many patients, in a thread beside the single ones."""

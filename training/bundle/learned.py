@@ -32,6 +32,15 @@ class Learned(Protocol):
         """Log-odds under p plans with one regimen per patient each, shape (p, n), as is `base_margin`."""
         ...
 
+    @property
+    def prior_started(self) -> bool:
+        """Whether it adds to the prior's log-odds."""
+        ...
+
+    def contributions(self, patient: Patients, regimen: Regimen) -> dict[str, float]:
+        """What each patient factor adds to the log-odds of one patient under one regimen."""
+        ...
+
 
 class LogisticParameters(Frozen):
     """A penalised logistic regression in the units of the encoding.
@@ -54,6 +63,8 @@ class LogisticParameters(Frozen):
 class LogisticModel:
     """Evaluates `LogisticParameters`."""
 
+    prior_started = False
+
     def __init__(self, parameters: LogisticParameters, spec: Specification) -> None:
         self.parameters = parameters
         self.encoding = spec.encoding
@@ -74,6 +85,21 @@ class LogisticModel:
         constant, left = self._patient_part(patients)
         terms = self.parameters.terms
         return np.stack([constant + (left * self.encoding.regimen_part(p, terms)).sum(axis=1) for p in plans])
+
+    def contributions(self, patient: Patients, regimen: Regimen) -> dict[str, float]:
+        """What each patient factor adds to the log-odds of one patient under one regimen."""
+        terms = self.parameters.terms
+        _, left = self._patient_part(patient)
+        added = left[0] * self.encoding.regimen_part([regimen], terms)[0]
+        found: dict[str, float] = {}
+        for term, value in zip(terms, added.tolist(), strict=True):
+            factor = self.encoding.terms[term][0]
+            if factor is not None:
+                found[factor] = found.get(factor, 0.0) + value
+        unknown = np.isnan(self.encoding.patient_matrix(patient, self._factors))[0]
+        for factor, missing in zip(self._factors, unknown.tolist(), strict=True):
+            found[factor] = found.get(factor, 0.0) + (self.parameters.missing[factor] if missing else 0.0)
+        return found
 
     def _patient_part(self, patients: Patients) -> tuple[Array, Array]:
         left = self.encoding.patient_part(patients, self.parameters.terms)
@@ -164,6 +190,19 @@ class BoosterModel:
                 for p in plans
             ]
         )
+
+    def contributions(self, patient: Patients, regimen: Regimen) -> dict[str, float]:
+        """What each patient factor adds to the log-odds of one patient under one regimen: exact Shapley values."""
+        prognostic = self.encoding.patient_matrix(patient, self.columns)
+        planned = self.encoding.patient_part(patient, self.terms) * self.encoding.regimen_part([regimen], self.terms)
+        matrix = xgb.DMatrix(np.hstack([prognostic, planned]), missing=np.nan, nthread=1)
+        added = self._booster.predict(matrix, pred_contribs=True)[0][:-1].astype(float).tolist()
+        found = dict(zip(self.columns, added, strict=False))
+        for term, value in zip(self.terms, added[len(self.columns) :], strict=True):
+            factor = self.encoding.terms[term][0]
+            if factor is not None:
+                found[factor] = found.get(factor, 0.0) + value
+        return found
 
     def _margin(self, matrix: Array, start: Array) -> Array:
         added = self._booster.inplace_predict(matrix, base_margin=start, predict_type="margin", missing=np.nan)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -228,6 +229,12 @@ class Prior:
             left, right = self.design(patients.take(rows), regimens[start : start + _CHUNK])
             blocks.append(left.mean(axis=1) * right)
         return np.concatenate(blocks)
+
+    @cached_property
+    def typical(self) -> Mapping[str, Array]:
+        """Draws of every input of a patient of whom nothing is known, each of shape (DRAWS,)."""
+        completed = self.parameters.case_mix.complete(Patients(self.spec, 1, {}), DRAWS)
+        return {name: completed[name] for name in self.spec.columns}
 
     def coefficients(self, outcome: str) -> Array:
         """Draws of an outcome's coefficients over `terms`, shape (DRAWS, t); zero where a term has no effect."""

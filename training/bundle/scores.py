@@ -192,6 +192,15 @@ class Engine:
         point, drawn = self._reported(patients, [*regimens, self._reference], intervals)
         return point[..., :-1], drawn[..., :-1]
 
+    def conditional(self, patients: Patients, regimens: Sequence[Regimen]) -> Array:
+        """Log-odds of every outcome given its parent, shape (n, o, r)."""
+        asked = [*regimens, self._reference] if self._turned else regimens
+        left, right = (np.asarray(part, dtype=np.float32) for part in self.prior.design(patients, asked))
+        beta = self._beta if self._beta_shown is None else self._beta_shown
+        base = _pooled(_logistic(_log_odds(beta, left, right)))
+        final = [self._final(name, patients, asked, base[:, i]) for i, name in enumerate(self.names)]
+        return np.stack(final, axis=1)[..., : len(regimens)]
+
     def received(self, patients: Patients, regimens: Sequence[Regimen]) -> Received:
         """Log-odds given the parent under the regimen that each patient received, for many patients at once.
 
