@@ -99,9 +99,8 @@ def main() -> int:
         total = time.process_time() - started
     fits = clock.seconds["fits"]
     clock.seconds["everything else"] = total - sum(clock.seconds.values())
-    print(
-        f"{chosen.patients:,} patients: {total:.0f} CPU seconds, of which bare fits {fits:.0f}; ratio {total / fits:.2f}"
-    )
+    told = f"{total:.0f} CPU seconds, of which bare fits {fits:.0f}; ratio {total / fits:.2f}"
+    print(f"{chosen.patients:,} patients: {told}")
     for part, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
         print(f"  {part:28}{seconds:8.1f} s {100 * seconds / total:5.1f}%")
     return 0 if total / fits < chosen.bar else 1
