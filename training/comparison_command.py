@@ -76,7 +76,7 @@ def run_compare(
         _glance(first, spec, about, out)
     else:
         _two(beside(first, second), spec, about, out)
-    _say("Warning", first.evaluation.warnings, out)
+    _say("Warnings", first.evaluation.warnings, out)
     _gates(first, out)
     return SHOWN
 
@@ -139,7 +139,7 @@ def _glance(judged: JudgedVersion, spec: Specification, metric: ShownMetric, out
     if judged.deciding is not None and read.against is not None:
         newest = glance(judged.deciding, judged.name, spec)
         if newest.tallies:
-            _line(f"On the newest patients alone ({judged.deciding.rows.rstrip('.')}): {newest.tallies[0]}", out)
+            _say("On the newest patients alone, which gates read", (newest.tallies[0], judged.deciding.rows), out)
     _say("For whom", read.for_whom, out)
 
 
@@ -230,8 +230,10 @@ def _gates(judged: JudgedVersion, out: Console) -> None:
 
 
 def _say(title: str, sentences: Sequence[str], out: Console) -> None:
+    if sentences:
+        out.print(title, style="bold")
     for sentence in sentences:
-        _line(f"{title}: {sentence}", out)
+        _line(f"- {sentence}", out)
 
 
 def _line(text: str, out: Console) -> None:
