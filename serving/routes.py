@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 from pydantic_core import to_json
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +24,7 @@ from serving.body import read_body
 from serving.measures import CONTENT_TYPE, Measures
 from serving.openapi import docs_assets, docs_page, openapi_document
 from serving.problems import BODY, refuse
+from serving.shadow import Shadow
 
 STATIC = Path(__file__).parent / "static"
 EVIDENCE_STYLE = Path(__file__).parents[1] / "training" / "bundle" / "evidence.css"
@@ -48,7 +51,7 @@ class Routes(Router):
     measures
         Where answers are counted.
     application
-        What answers; a worker sets it once its model is loaded, and every request reads it anew.
+        What answers; a worker sets it once its model is loaded, and every request reads it anew, once.
     bench
         Whether to answer `/constant`, which does nothing: what a request costs before any prediction.
     """
@@ -56,6 +59,7 @@ class Routes(Router):
     def __init__(self, measures: Measures, application: Application | None = None, *, bench: bool = False) -> None:
         self.measures = measures
         self.application = application if application is not None else Application()
+        self.shadow: Shadow | None = None
         # The evidence page comes with the bundle's code, and so does its style.
         self.static = {**read_assets(STATIC), **read_assets(EVIDENCE_STYLE.parent, (EVIDENCE_STYLE.name,))}
         self.docs = docs_assets()
@@ -96,9 +100,10 @@ class Routes(Router):
         body = await request.body()
 
         def work() -> Response:
-            answer = ready.scorer.answer(read_body(request.headers, body, ready.models.predict, ready.models))
+            read = read_body(request.headers, body, ready.models.predict, ready.models)
+            answer = ready.scorer.answer(read)
             self.measures.answered([answer])
-            return _json(answer, _PRIVATE)
+            return self._shadowed(_json(answer, _PRIVATE), read, answer)
 
         # A thread costs more than a patient does; a large body is no single patient, only costly to refuse.
         return work() if len(body) <= SMALL_BODY else await self._aside(work)
@@ -131,11 +136,23 @@ class Routes(Router):
         body = await request.body()
 
         def work() -> Response:
-            answer = ready.scorer.answer_batch(read_body(request.headers, body, ready.models.batch, ready.models))
+            read = read_body(request.headers, body, ready.models.batch, ready.models)
+            answer = ready.scorer.answer_batch(read)
             self.measures.answered(answer["predictions"])
-            return _json(answer, _PRIVATE)
+            return self._shadowed(_json(answer, _PRIVATE), read, answer)
 
         return await self._aside(work)
+
+    def _shadowed(self, response: Response, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Response:
+        """Have a challenger answer too, once the response is sent."""
+        shadow = self.shadow
+        if shadow is not None:
+
+            async def offer() -> None:
+                shadow.offer(request, answer)
+
+            response.background = BackgroundTask(offer)
+        return response
 
     async def _aside(self, work: Callable[[], Response]) -> Response:
         if self._waiting >= BATCHES_AT_ONCE + BATCHES_WAITING:
@@ -148,10 +165,14 @@ class Routes(Router):
             self._waiting -= 1
 
     async def readiness(self, _: Request) -> Response:
-        """Say whether predictions are answered: 200, or 503 with the reasons."""
-        scorer = self.application.ready().scorer
+        """Say whether predictions are answered: 200, or 503 with the reasons; and which later model was refused."""
+        application = self.application
+        scorer = application.ready().scorer
         known = {name: scorer.model_card[name] for name in _IDENTITY if name in scorer.model_card}
-        return _json({"status": "ready", "model": known}, _PRIVATE)
+        document: dict[str, Any] = {"status": "ready", "model": known}
+        if application.refused is not None:
+            document["refused"] = asdict(application.refused)
+        return _json(document, _PRIVATE)
 
     async def liveness(self, _: Request) -> Response:
         """Say that the process answers at all."""
@@ -159,13 +180,15 @@ class Routes(Router):
 
     async def page(self, _: Request) -> Response:
         """Answer the web page."""
-        self.application.ready()
-        return Response(self.application.page, headers={"cache-control": "no-cache"}, media_type="text/html")
+        application = self.application
+        application.ready()
+        return Response(application.page, headers={"cache-control": "no-cache"}, media_type="text/html")
 
     async def evidence(self, _: Request) -> Response:
         """Answer the page of the evidence behind the model."""
-        self.application.ready()
-        return Response(self.application.evidence, headers={"cache-control": "no-cache"}, media_type="text/html")
+        application = self.application
+        application.ready()
+        return Response(application.evidence, headers={"cache-control": "no-cache"}, media_type="text/html")
 
     async def static_file(self, request: Request) -> Response:
         """Answer a file of the web page."""

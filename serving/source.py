@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.registry import Registered, RegistryUnknown, look_up
+
 #: Folder of the bundle inside a registered model.
 BUNDLE = Path("artifacts") / "bundle"
+
+#: MLflow's database inside the store.
+DATABASE = "mlflow.db"
+
+#: Stands for what only MLflow can tell.
+UNREAD = Registered("", None, 0)
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
@@ -22,10 +31,12 @@ class SourceRefused(Exception):
         What is missing and what to do.
     code
         Machine-readable kind.
+    version
+        The version it is about, when the registry names one.
     """
 
-    def __init__(self, reason: str, code: str) -> None:
-        self.reason, self.code = reason, code
+    def __init__(self, reason: str, code: str, version: str | None = None) -> None:
+        self.reason, self.code, self.version = reason, code, version
         super().__init__(reason)
 
 
@@ -52,25 +63,105 @@ def find_bundle(model: str, store: Path) -> Source:
     SourceRefused
         When there is no such folder, registry, model, alias or version.
     """
-    if not model.startswith("models:"):
+    named = _address(model)
+    if named is None:
         folder = Path(model).absolute()
         if not folder.is_dir():
             raise SourceRefused(f"RESECTA_MODEL names the folder {model!r}, which does not exist.", "no_model")
         return Source(folder)
-    named = _REGISTERED.fullmatch(model)
-    if named is None:
-        raise SourceRefused(
-            f"RESECTA_MODEL is {model!r}; it takes models:/<name>@<alias>, models:/<name>/<version> or a folder.",
-            "bad_model_address",
-        )
-    if not (store / "mlflow.db").is_file():
+    database = store / DATABASE
+    if not database.is_file():
         # MLflow would make an empty registry here, and so hide that the folder is the wrong one.
         raise SourceRefused(
             "RESECTA_STORE names a folder without a model registry (mlflow.db). "
             "`resecta train --no-data` makes one, with the published evidence as champion.",
             "no_registry",
         )
-    return _registered(model, named, store)
+    found = _read(database, named)
+    if found is None:
+        raise _unregistered(model)
+    if found is UNREAD or found.location is None:
+        return _registered(model, named, store)
+    return _with_bundle(found.location / BUNDLE, named["name"], found.version)
+
+
+def fingerprint(model: str, store: Path) -> str:
+    """Say in a few bytes what the settings name now, without loading it: another text means another model.
+
+    The version and the names, sizes and times of the bundle's files are looked at, and the bundle's own list of
+    checksums is read; that takes less than a millisecond and never raises. What a refused bundle lacks may be put
+    right without its version changing, so its files count too.
+
+    Parameters
+    ----------
+    model, store
+        As for `find_bundle`.
+    """
+    try:
+        named = _address(model)
+        if named is None:
+            return _listing(Path(model).absolute())
+        found = _read(store / DATABASE, named)
+        if found is None:
+            return "nothing"
+        if found is UNREAD:
+            stat = (store / DATABASE).stat()
+            return f"database {stat.st_mtime_ns} {stat.st_size}"
+        files = "" if found.location is None else _listing(found.location / BUNDLE)
+        return f"version {found.version} {found.created} {files}"
+    except (SourceRefused, OSError) as error:
+        return f"unreadable: {type(error).__name__}"
+
+
+def _listing(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        stat = path.stat()
+        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n".encode())
+    return digest.hexdigest()
+
+
+def _address(model: str) -> re.Match[str] | None:
+    """Read the address of a registered model; None for a folder."""
+    if not model.startswith("models:"):
+        return None
+    named = _REGISTERED.fullmatch(model)
+    if named is None:
+        raise SourceRefused(
+            f"RESECTA_MODEL is {model!r}; it takes models:/<name>@<alias>, models:/<name>/<version> or a folder.",
+            "bad_model_address",
+        )
+    return named
+
+
+def _read(database: Path, named: re.Match[str]) -> Registered | None:
+    try:
+        return look_up(database, named["name"], named["alias"], named["version"])
+    except RegistryUnknown:
+        return UNREAD
+    except OSError:
+        raise SourceRefused("The model registry (mlflow.db) cannot be read at the moment.", "no_registry") from None
+
+
+def _unregistered(model: str) -> SourceRefused:
+    return SourceRefused(
+        f"The registry has no {model}. `resecta train --no-data` registers the published evidence as "
+        "champion, `resecta promote` makes another version champion.",
+        "no_model",
+    )
+
+
+def _with_bundle(folder: Path, name: str, version: str) -> Source:
+    exact = f"models:/{name}/{version}"
+    try:
+        there = folder.is_dir()
+        if not there and not folder.parent.is_dir():
+            raise FileNotFoundError
+    except OSError:
+        raise SourceRefused(f"The files of {exact} cannot be read from the store.", "no_artifacts", version) from None
+    if not there:
+        raise SourceRefused(f"{exact} holds no bundle; it was not registered by `resecta train`.", "no_bundle", version)
+    return Source(folder, version)
 
 
 def _registered(model: str, named: re.Match[str], store: Path) -> Source:
@@ -87,7 +178,7 @@ def _registered(model: str, named: re.Match[str], store: Path) -> Source:
             "no_registry",
         ) from None
 
-    address = f"sqlite:///{store / 'mlflow.db'}"
+    address = f"sqlite:///{store / DATABASE}"
     client = MlflowClient(tracking_uri=address, registry_uri=address)
     try:
         if named["alias"]:
@@ -95,19 +186,14 @@ def _registered(model: str, named: re.Match[str], store: Path) -> Source:
         else:
             found = client.get_model_version(named["name"], named["version"])
     except MlflowException:
-        raise SourceRefused(
-            f"The registry has no {model}. `resecta train --no-data` registers the published evidence as "
-            "champion, `resecta promote` makes another version champion.",
-            "no_model",
-        ) from None
-    exact = f"models:/{named['name']}/{found.version}"
+        raise _unregistered(model) from None
+    version = str(found.version)
     try:
         # By the address of its files and not by `exact`, for which MLflow takes the registry from a setting of
         # the whole process and writes into the store. Files on this disk are read where they are.
-        address = client.get_model_version_download_uri(named["name"], str(found.version))
+        address = client.get_model_version_download_uri(named["name"], version)
         folder = Path(download_artifacts(artifact_uri=address)) / BUNDLE
     except (MlflowException, OSError):
-        raise SourceRefused(f"The files of {exact} cannot be read from the store.", "no_artifacts") from None
-    if not folder.is_dir():
-        raise SourceRefused(f"{exact} holds no bundle; it was not registered by `resecta train`.", "no_bundle")
-    return Source(folder, str(found.version))
+        exact = f"models:/{named['name']}/{version}"
+        raise SourceRefused(f"The files of {exact} cannot be read from the store.", "no_artifacts", version) from None
+    return _with_bundle(folder, named["name"], version)

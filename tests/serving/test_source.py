@@ -1,12 +1,19 @@
 """Where the model comes from, and what is said when it is not there."""
 
 import json
+import shutil
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from serving.source import Source, SourceRefused, find_bundle
+from serving.registry import RegistryUnknown, look_up
+from serving.source import Source, SourceRefused, find_bundle, fingerprint
+
+ROOT = Path(__file__).resolve().parents[2]
 
 MODEL_CODE = """
 import mlflow
@@ -97,3 +104,56 @@ def test_a_registered_model_without_a_bundle_is_refused(store):
     with pytest.raises(SourceRefused) as refused:
         find_bundle("models:/resecta/2", store)
     assert refused.value.code == "no_bundle"
+
+
+def test_the_alias_is_read_without_loading_mlflow(store):
+    asked = "import sys; from pathlib import Path; from serving.source import find_bundle, fingerprint; "
+    asked += f"store = Path({str(store)!r}); find_bundle('models:/resecta@champion', store); "
+    asked += "fingerprint('models:/resecta@champion', store); print('mlflow' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_another_version_under_the_alias_changes_the_fingerprint(store, tmp_path):
+    copy = tmp_path / "store"
+    copy.mkdir()
+    shutil.copy(store / "mlflow.db", copy / "mlflow.db")
+    before = fingerprint("models:/resecta@champion", copy)
+    assert fingerprint("models:/resecta@champion", copy) == before
+    address = f"sqlite:///{copy / 'mlflow.db'}"
+    client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
+    client.set_registered_model_alias("resecta", "champion", "2")
+    assert fingerprint("models:/resecta@champion", copy) != before
+    client.set_registered_model_alias("resecta", "champion", "1")
+    assert fingerprint("models:/resecta@champion", copy) == before
+    client.delete_registered_model_alias("resecta", "champion")
+    assert fingerprint("models:/resecta@champion", copy) == "nothing"
+
+
+def test_a_changed_file_of_the_bundle_changes_the_fingerprint(tmp_path):
+    (tmp_path / "prior.json").write_text("{}")
+    before = fingerprint(str(tmp_path), Path("nowhere"))
+    (tmp_path / "prior.json").write_text("{ }")
+    assert fingerprint(str(tmp_path), Path("nowhere")) != before
+
+
+@pytest.mark.parametrize("model", ["models:/resecta@champion", "models:/resecta", "no/such/folder"])
+def test_a_fingerprint_never_fails(model, tmp_path):
+    assert fingerprint(model, tmp_path) == fingerprint(model, tmp_path)
+
+
+def test_mlflow_is_asked_when_its_tables_are_not_those_that_are_known(store, monkeypatch):
+    direct = find_bundle("models:/resecta@champion", store)
+
+    def unknown(*_: object) -> None:
+        raise RegistryUnknown("no such column")
+
+    monkeypatch.setattr("serving.source.look_up", unknown)
+    assert find_bundle("models:/resecta@champion", store) == direct
+    assert fingerprint("models:/resecta@champion", store).startswith("database")
+
+
+def test_a_database_of_something_else_is_not_taken_for_a_registry(tmp_path):
+    sqlite3.connect(tmp_path / "mlflow.db").execute("CREATE TABLE other (x)").connection.close()
+    with pytest.raises(RegistryUnknown):
+        look_up(tmp_path / "mlflow.db", "resecta", alias="champion")
