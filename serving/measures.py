@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import prometheus_client as prometheus
 from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.types import Scope
 
 from serving.problems import Refusal
 
@@ -24,8 +23,22 @@ CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
+class _Children:
+    """The counters of one name by their labels, found in a third of the time that `labels` takes."""
+
+    def __init__(self, parent: Any) -> None:
+        self._parent = parent
+        self._found: dict[tuple[str, ...], Any] = {}
+
+    def of(self, *labels: str) -> Any:
+        found = self._found.get(labels)
+        if found is None:
+            found = self._found[labels] = self._parent.labels(*labels)
+        return found
+
+
 class Measures:
-    """Counters of requests, predictions, refusals and flags.
+    """Counters of requests, predictions by regimen, refusals, flags, outcomes, and of the model and the ledger.
 
     Parameters
     ----------
@@ -44,48 +57,98 @@ class Measures:
         def counter(name: str, text: str, labels: Iterable[str] = ()) -> prometheus.Counter:
             return prometheus.Counter(f"resecta_{name}", text, tuple(labels), registry=self.registry)
 
-        self._requests = counter("requests", "Requests by route and status", ("route", "status"))
+        def gauge(name: str, text: str, mode: Any, labels: Iterable[str] = ()) -> prometheus.Gauge:
+            return prometheus.Gauge(
+                f"resecta_{name}", text, tuple(labels), registry=self.registry, multiprocess_mode=mode
+            )
+
+        def histogram(name: str, text: str, labels: Iterable[str] = ()) -> prometheus.Histogram:
+            return prometheus.Histogram(f"resecta_{name}", text, tuple(labels), buckets=BUCKETS, registry=self.registry)
+
+        self._requests = _Children(counter("requests", "Requests by route and status", ("route", "status")))
+        self._seconds = _Children(histogram("request_seconds", "Time to answer, body included", ("route",)))
         self._predictions = counter("predictions", "Patients answered")
         self._options = counter("options", "Regimens answered")
-        self._refusals = counter("refusals", "Problems named in refused requests, by code", ("code",))
-        self._flags = counter("flags", "Flags in answers, present or unknown", ("code", "status"))
-        self._seconds = prometheus.Histogram(
-            "resecta_request_seconds",
-            "Time to answer, body included",
-            ("route",),
-            buckets=BUCKETS,
-            registry=self.registry,
+        self._regimens = _Children(
+            counter("regimens", "Regimens answered, by backbone and biologic", ("backbone", "biologic"))
         )
-        self._ready = prometheus.Gauge(
-            "resecta_ready",
-            "1 when every worker has a model, else 0",
-            registry=self.registry,
-            multiprocess_mode="livemin",
+        self._refusals = _Children(counter("refusals", "Problems named in refused requests, by code", ("code",)))
+        self._flags = _Children(
+            counter("flags", "Flags in answers, present or unknown", ("code", "severity", "status"))
         )
+        self._outcomes = _Children(
+            counter("outcomes_recorded", "Outcomes recorded: first, repeated or corrected", ("kind",))
+        )
+        self._ledger_failures = counter("ledger_failures", "Answers withheld because their record was not committed")
+        self._ledger_seconds = histogram("ledger_commit_seconds", "Time until a record was committed")
+        self._shadow = _Children(counter("shadow_scored", "Patients scored by a challenger, never shown", ("result",)))
+        self._model = gauge("model_info", "1 for the model that answers", "livemax", ("version", "digest", "learner"))
+        self._answering: tuple[str, str, str] | None = None
+        self._model_refused = gauge(
+            "model_refused", "1 while a model that should answer is refused, by reason", "livemax", ("code",)
+        )
+        self._refused_as: str | None = None
+        self._ready = gauge("ready", "1 when every worker has a model, else 0", "livemin")
 
-    def request(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request under the route that took it, so that the labels are as many as the routes."""
-        route = getattr(scope.get("route"), "path", "none")
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request under the template of the route that took it, so that labels are as many as routes."""
+        self._requests.of(route, str(status)).inc()
+        self._seconds.of(route).observe(seconds)
 
     def refused(self, refusal: Refusal) -> None:
         """Count the problems of a refusal by their codes."""
         for code, count in Tally(problem.code for problem in refusal.problems).items():
-            self._refusals.labels(code).inc(count)
+            self._refusals.of(code).inc(count)
 
     def answered(self, answers: Iterable[Mapping[str, Any]]) -> None:
-        """Count answered patients, their regimens, and the flags by code."""
-        patients, options, flags = 0, 0, Tally[tuple[str, str]]()
+        """Count answered patients, their regimens by backbone and biologic, and the flags by code and severity."""
+        patients, options = 0, 0
+        regimens, flags = Tally[tuple[str, ...]](), Tally[tuple[str, ...]]()
         for answer in answers:
             patients += 1
             options += len(answer["regimens"])
             for regimen in answer["regimens"]:
-                flags.update((flag["code"], flag["status"]) for flag in regimen["flags"])
+                regimens[regimen["backbone"], regimen["biologic"]] += 1
+                for flag in regimen["flags"]:
+                    flags[flag["code"], flag["severity"], flag["status"]] += 1
         self._predictions.inc(patients)
         self._options.inc(options)
-        for (code, known), count in flags.items():
-            self._flags.labels(code, known).inc(count)
+        for labels, count in regimens.items():
+            self._regimens.of(*labels).inc(count)
+        for labels, count in flags.items():
+            self._flags.of(*labels).inc(count)
+
+    def outcome_recorded(self, kind: Literal["first", "repeated", "corrected"]) -> None:
+        """Count an outcome that is in the ledger."""
+        self._outcomes.of(kind).inc()
+
+    def committed(self, seconds: float) -> None:
+        """Count a record that the ledger holds, and the time that it took."""
+        self._ledger_seconds.observe(seconds)
+
+    def ledger_failed(self, answers: int = 1) -> None:
+        """Count answers that were withheld because the ledger could not be written."""
+        self._ledger_failures.inc(answers)
+
+    def shadow_scored(self, patients: int = 1, result: Literal["scored", "failed", "skipped"] = "scored") -> None:
+        """Count patients that a challenger scored beside the champion, or failed or had no time to."""
+        self._shadow.of(result).inc(patients)
+
+    def model(self, version: str, digest: str, learner: str) -> None:
+        """Say which model answers from now on, and that none is refused any more."""
+        if self._answering is not None:
+            self._model.labels(*self._answering).set(0)
+        self._answering = (version, digest, learner)
+        self._model.labels(*self._answering).set(1)
+        self.model_refused(None)
+
+    def model_refused(self, code: str | None) -> None:
+        """Say why a model that should answer is refused, by the code of the refusal; None when none is."""
+        if self._refused_as is not None:
+            self._model_refused.labels(self._refused_as).set(0)
+        self._refused_as = code
+        if code is not None:
+            self._model_refused.labels(code).set(1)
 
     def ready(self, ready: bool) -> None:
         """Say whether this worker has a model."""

@@ -80,17 +80,18 @@ class Errors(BaseModel):
 _WHEN = {
     400: "The body is no JSON",
     401: "The token is missing or wrong",
-    403: "The service has no token and can be reached from other machines",
+    403: "The token has no right to this, or the service has no token and can be reached from other machines",
     404: "No such file",
     408: "The body did not arrive in time",
     413: "The body is larger than 1 MiB",
     415: "The body is not announced as JSON",
     422: "Something in the body is not allowed; every problem is listed",
+    429: "More requests than one caller may send; `Retry-After` says when the next may come",
     500: "The service failed",
-    503: "There is no model, or too much to do",
+    503: "There is no model, or too much to do; where waiting helps, `Retry-After` says how long",
 }
-_GUARDED = (401, 403, 500)
-_BODY = (400, *_GUARDED, 408, 413, 415, 422, 503)
+_GUARDED = (401, 403, 429, 500, 503)
+_BODY = (400, *_GUARDED, 408, 413, 415, 422)
 _JSON_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
@@ -146,15 +147,15 @@ def openapi_document(application: Application) -> dict[str, Any]:
         "/predict_batch": {"post": post("Many patients", models.batch, answers.batch)},
         "/compare": {"post": post("Two regimens for one patient", models.compare, answers.compare)},
         "/explain": {"post": post("What moves one estimate", models.explain, answers.explain)},
-        "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json", 503)},
-        "/model": {"get": get("What the numbers rest on", "application/json", 503)},
+        "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json")},
+        "/model": {"get": get("What the numbers rest on", "application/json")},
         "/readyz": {"get": unguarded("Whether predictions are answered", 503)},
         "/livez": {"get": unguarded("Whether the process answers")},
         "/metrics": {"get": get("Counts, in Prometheus's format", "text/plain")},
-        "/": {"get": get("The web page", "text/html", 503)},
-        "/evidence": {"get": get("The evidence behind the model", "text/html", 503)},
+        "/": {"get": get("The web page", "text/html")},
+        "/evidence": {"get": get("The evidence behind the model", "text/html")},
         "/docs": {"get": get("This document as a page", "text/html")},
-        "/openapi.json": {"get": get("This document", "application/json", 503)},
+        "/openapi.json": {"get": get("This document", "application/json")},
     }
     return {
         "openapi": "3.1.0",

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from serving.application import Application
 from serving.assets import Asset, read_assets
 from serving.body import read_body
+from serving.logs import MODEL, PREDICTION
 from serving.measures import CONTENT_TYPE, Measures
 from serving.openapi import docs_assets, docs_page, openapi_document
 from serving.problems import BODY, refuse
@@ -102,6 +103,7 @@ class Routes(Router):
         def work() -> Response:
             read = read_body(request.headers, body, ready.models.predict, ready.models)
             answer = ready.scorer.answer(read)
+            _named(request.scope, answer)
             self.measures.answered([answer])
             return self._shadowed(_json(answer, _PRIVATE), read, answer)
 
@@ -138,6 +140,7 @@ class Routes(Router):
         def work() -> Response:
             read = read_body(request.headers, body, ready.models.batch, ready.models)
             answer = ready.scorer.answer_batch(read)
+            _named(request.scope, answer)
             self.measures.answered(answer["predictions"])
             return self._shadowed(_json(answer, _PRIVATE), read, answer)
 
@@ -231,6 +234,12 @@ def _json(document: Mapping[str, Any], headers: Mapping[str, str] | None = None)
         # Not JSON, unless within a text: this raises ValueError in the one case and writes it in the other.
         content = json.dumps(document, allow_nan=False).encode()
     return Response(content, headers=headers, media_type="application/json")
+
+
+def _named(scope: Scope, answer: Mapping[str, Any]) -> None:
+    """Leave what the line of the log and the ledger name."""
+    scope[PREDICTION] = answer.get("prediction_id")
+    scope[MODEL] = answer.get("model", {}).get("version")
 
 
 def _asset(assets: Mapping[str, Asset], request: Request) -> Response:

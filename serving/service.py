@@ -6,7 +6,6 @@ route of BentoML's, and passes none of its own pages or endpoints on.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 
@@ -15,11 +14,17 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
 import bentoml
 
-from serving.application import assemble
+from serving.application import assemble, describe
+from serving.connection import bound_connections
 from serving.gate import Gate
+from serving.logs import write_events
 from serving.measures import Measures
 from serving.routes import Routes
 from serving.settings import Settings
+from serving.shadow import Shadow
+from serving.source import fingerprint
+from serving.succession import Succession, at_rest
+from serving.traces import open_traces
 
 settings = Settings.from_environment(os.environ)
 measures = Measures()
@@ -27,19 +32,21 @@ routes = Routes(measures, bench=settings.bench)
 
 
 class Worker:
-    """One process that answers: it loads the model once, ready or not."""
+    """One process that answers: it loads the model, ready or not, and each later one that takes its place."""
 
     def __init__(self) -> None:
-        logging.getLogger("resecta").setLevel(logging.INFO)
+        write_events(settings.log)
         # Its lines hold addresses as they were sent, and BentoML's debug mode would show them.
         logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+        # Before it is loaded: what changes meanwhile is then seen as a change.
+        seen = fingerprint(settings.model, settings.store)
         routes.application = assemble(settings)
-        measures.ready(routes.application.scorer is not None)
-        # What is loaded now lives as long as the process; left in the collector's sight it is walked again
-        # and again, which shows as pauses of 100 ms.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        at_rest()
+        Succession(routes, settings.model, settings.store, measures, seen=seen).start()
+        if settings.shadow is not None:
+            routes.shadow = Shadow(describe(), counter=measures)
+            routes.shadow.start()
+            Succession(routes.shadow, settings.shadow, settings.store).start()
 
 
 Resecta = bentoml.service(
@@ -60,4 +67,6 @@ Resecta = bentoml.service(
         {"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},
     ],
 )(Worker)
-Resecta.add_asgi_middleware(Gate, routes=routes, measures=measures, token=settings.token)
+# Read where the worker builds its server, after this module.
+bound_connections()
+Resecta.add_asgi_middleware(Gate, routes=routes, measures=measures, settings=settings, traces=open_traces)

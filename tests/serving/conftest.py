@@ -13,10 +13,12 @@ import yaml
 from features import INTERCEPT, load_specification
 from serving.application import Application
 from serving.gate import Gate
+from serving.logs import Form
 from serving.measures import Measures
 from serving.request import RequestModels, request_models
 from serving.response import response_models
 from serving.routes import Routes
+from serving.settings import Settings
 from training.bundle import CaseMix, Manifest, OutcomeModel, PriorParameters, Support, TrainedOn, save_bundle
 from training.bundle.prior import Coefficient, OutcomePrior
 
@@ -44,8 +46,8 @@ class SmallScorer:
 
     def answer(self, request: Any) -> dict[str, Any]:
         self.does(request)
-        flags = [{"code": "dpyd_untested", "status": "unknown"}]
-        return {"regimens": [{"backbone": "folfox", "probability": 0.25, "flags": flags}]}
+        flags = [{"code": "dpyd_untested", "severity": "caution", "status": "unknown"}]
+        return {"regimens": [{"backbone": "folfox", "biologic": "none", "probability": 0.25, "flags": flags}]}
 
     def answer_batch(self, request: Any) -> dict[str, Any]:
         return {"predictions": [self.answer(patient) for patient in request["patients"]]}
@@ -55,9 +57,10 @@ class Front:
     """The gate and the routes, and what they were built with."""
 
     def __init__(self, application: Application, token: str | None = None, **options: Any) -> None:
+        options.setdefault("settings", Settings(token=token, store=Path("/nowhere"), log=Form.OFF))
         self.measures = Measures()
         self.routes = Routes(self.measures, application, bench=True)
-        self.gate = Gate(self._behind, self.routes, self.measures, token, **options)
+        self.gate = Gate(self._behind, self.routes, self.measures, **options)
         self.reached_behind: list[str] = []
 
     async def _behind(self, scope: Any, receive: Any, send: Any) -> None:

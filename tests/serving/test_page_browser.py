@@ -16,11 +16,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from features import Part, load_specification
 from serving.application import Application
 from serving.gate import Gate
+from serving.logs import Form
 from serving.measures import Measures
 from serving.page import render_page
 from serving.request import request_models
 from serving.response import response_models
 from serving.routes import Routes
+from serving.settings import Settings
 from training.bundle import STATES
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -143,7 +145,7 @@ class Served:
             refusals=(),
         )
         routes = Routes(Measures(), application)
-        gate = Gate(_behind, routes, routes.measures, token)
+        gate = Gate(_behind, routes, routes.measures, Settings(token=token, store=Path("/nowhere"), log=Form.OFF))
         config = uvicorn.Config(gate, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

@@ -260,7 +260,8 @@ async def test_metrics_count_without_taking_labels_from_the_client(front):
             await client.get(f"/Jane_Doe/{n}?name=Jane")
         metrics = (await client.get("/metrics")).text
     assert "resecta_predictions_total 4.0" in metrics
-    assert 'resecta_flags_total{code="dpyd_untested",status="unknown"} 4.0' in metrics
+    assert 'resecta_flags_total{code="dpyd_untested",severity="caution",status="unknown"} 4.0' in metrics
+    assert 'resecta_regimens_total{backbone="folfox",biologic="none"} 4.0' in metrics
     assert 'resecta_refusals_total{code="unknown_code"} 1.0' in metrics
     assert 'resecta_requests_total{route="/predict",status="422"} 1.0' in metrics
     assert 'resecta_requests_total{route="none",status="404"} 5.0' in metrics
