@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -189,8 +189,8 @@ def _champion(store: Store, spec: Specification, prior: Prior) -> Champion:
     try:
         return load_champion(store, spec, prior)
     except BundleRefused:
-        # Of another specification: it cannot answer these patients, so the evidence stands in.
-        return stand_in(spec, prior)
+        # Of another specification: it cannot answer these patients, so the evidence stands in for it.
+        return replace(stand_in(spec, prior), version=alias_version(store, CHAMPION))
 
 
 def _loss(assessed: Assessed) -> float:

@@ -24,6 +24,11 @@ def runs(challenger, store):
     return parent, {r.data.tags["model_family"]: r for r in children}
 
 
+@pytest.fixture(scope="module")
+def candidates(runs):
+    return {name: run for name, run in runs[1].items() if run.data.tags["level"] == "candidate"}
+
+
 def test_the_evidence_is_champion_and_a_simulated_model_only_challenger(champion, challenger, store):
     assert alias_version(store, CHAMPION) == champion.version
     assert alias_version(store, CHALLENGER) == challenger.version
@@ -31,14 +36,29 @@ def test_the_evidence_is_champion_and_a_simulated_model_only_challenger(champion
     assert registered_manifest(store, challenger.version).simulated
 
 
-def test_every_candidate_is_a_child_run_with_metrics_for_every_outcome(runs, spec):
-    _, children = runs
-    assert set(children) == {"evidence", "logistic", "xgboost", "xgboost_prior"}
-    for run in children.values():
+def test_every_candidate_is_a_child_run_with_metrics_for_every_outcome(candidates, spec):
+    assert set(candidates) == {"evidence", "logistic", "xgboost", "xgboost_prior"}
+    for run in candidates.values():
         for name in spec.outcomes.names:
             assert f"{name}/log_loss" in run.data.metrics
         for metric in ("auroc", "brier", "calibration_slope"):
             assert f"resection_12m/{metric}" in run.data.metrics
+
+
+def test_champion_and_published_scores_stand_beside_the_candidates_with_the_same_metrics(runs, candidates):
+    _, children = runs
+    beside = {name: run for name, run in children.items() if name not in candidates}
+    assert {run.data.tags["level"] for run in beside.values()} == {"champion", "baseline"}
+    assert {"champion", "prevalence"} <= set(beside)
+    for run in beside.values():
+        assert {"conversion_12m/log_loss", "conversion_12m/auroc"} <= set(run.data.metrics)
+
+
+def test_a_job_leaves_a_report_a_reporting_record_and_what_gates_read(runs, store):
+    parent, _ = runs
+    kept = {a.path for a in store.open().list_artifacts(parent.info.run_id)}
+    wanted = {"evaluation.json", "deciding.json", "checks.json", "contrasts.json", "profile.json"}
+    assert wanted | {"report.html", "tripod_ai.json", "tripod_ai.md"} <= kept
 
 
 def test_the_parent_run_carries_what_compares_jobs(runs, spec, registry):
@@ -60,10 +80,9 @@ def test_a_metric_that_could_not_be_computed_is_absent_and_has_a_reason(runs, st
         assert reason
 
 
-def test_a_reliability_plot_is_kept_for_each_candidate(runs, store):
-    _, children = runs
+def test_a_reliability_plot_is_kept_for_each_candidate(candidates, store):
     client = store.open()
-    for run in children.values():
+    for run in candidates.values():
         assert "reliability.png" in {a.path for a in client.list_artifacts(run.info.run_id)}
 
 
