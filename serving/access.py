@@ -45,6 +45,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/predict": _for(Role.PREDICT),
     "/predict_batch": _for(Role.PREDICT),
     "/compare": _for(Role.PREDICT),
+    "/explain": _for(Role.PREDICT),
     "/predictions/{prediction_id}": _for(Role.PREDICT, Role.AUDIT),
     "/outcomes": _for(Role.OUTCOMES),
     "/audit": _for(Role.AUDIT),

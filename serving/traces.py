@@ -42,9 +42,9 @@ class Traces:
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are read by the resource and go before ours.
-        resource = Resource({"service.name": "resecta"}).merge(Resource.create())
-        if resource.attributes.get("service.name") == "unknown_service":
+        # With OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, which go before ours.
+        resource = Resource.create()
+        if str(resource.attributes.get("service.name")).startswith("unknown_service"):
             resource = resource.merge(Resource({"service.name": "resecta"}))
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(exporter) if wait else SimpleSpanProcessor(exporter))
