@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from features import Part, Patients, Regimen, Specification
 from features.outcome import OutcomeTree
 from training.bundle.learned import Learned
 from training.bundle.manifest import OutcomeModel
+from training.bundle.points import Points
 from training.bundle.prior import DRAWS, Prior
 
 Array = NDArray[np.float64]
@@ -22,6 +24,8 @@ INTERVAL = (0.05, 0.95)  # a 90% interval (DOMAIN 3.2)
 _EDGE = 1e-9
 _LARGEST = 80.0  # of a log-odds, beyond which single precision overflows
 _CHUNK = 32  # patients at a time: about 32 * 12 outcomes * 128 draws * 21 regimens * 8 bytes = 80 MB
+_MANY = 64  # patients from which it pays to score points without their draws
+_TOGETHER = 4096  # of those at a time: about 4096 * 12 outcomes * 20 regimens * 3 copies * 8 bytes = 25 MB
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,8 @@ class Engine:
         -------
         Scores
         """
+        if not intervals and patients.n >= _MANY:
+            return self._points_alone(patients, regimens)
         blocks = [
             self._block(patients.take(np.arange(s, min(s + _CHUNK, patients.n))), regimens, intervals)
             for s in range(0, patients.n, _CHUNK)
@@ -177,6 +183,21 @@ class Engine:
             low={n: np.minimum(low, difference[n]) for n, (low, _) in bounds.items()},
             high={n: np.maximum(high, difference[n]) for n, (_, high) in bounds.items()},
         )
+
+    def _points_alone(self, patients: Patients, regimens: Sequence[Regimen]) -> Scores:
+        """Score many patients without intervals; the same numbers in another order of work, see `Points`."""
+        asked = [*regimens, self._reference] if self._turned else regimens
+        point = np.empty((patients.n, len(self.names), len(regimens)))
+        for start in range(0, patients.n, _TOGETHER):
+            some = patients.take(np.arange(start, min(start + _TOGETHER, patients.n)))
+            base = self._points.pooled(some, asked)
+            final = [self._final(name, some, asked, base[:, i]) for i, name in enumerate(self.names)]
+            point[start : start + some.n] = self._chain(expit(np.stack(final, axis=1)))[..., : len(regimens)]
+        return Scores(self.names, np.broadcast_to(point, (3, *point.shape)), self._states_of(point))
+
+    @cached_property
+    def _points(self) -> Points:
+        return Points(self.prior if self.shown is None else self.shown)
 
     def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> Array:
         point, drawn = self.reported(patients, regimens, intervals)
