@@ -29,7 +29,7 @@ from playwright.sync_api import TimeoutError as TooLong
 
 from features import load_specification
 from training.dashboard import CHARTS, JOBS, TABLE, artifact_url, compare_url, experiment_url, model_url, prepare
-from training.store import EXPERIMENT, Store
+from training.store import CHAMPION, EXPERIMENT, MODEL, Store
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -41,6 +41,12 @@ _QUIET = """
 localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
 localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
 localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
+"""
+# Where this machine keeps its store is nobody's business.
+_UNPLACE = """
+document.querySelectorAll('div, span').forEach((part) => {
+  if (!part.children.length && part.textContent.includes('file:///')) part.style.visibility = 'hidden';
+});
 """
 
 
@@ -117,7 +123,7 @@ def shots(store: Store, address: str) -> list[Shot]:
     metrics = [f"{outcome}/log_loss" for outcome in headline]
     version = _version(client, job)
     listed = [
-        Shot("mlflow_runs.png", experiment_url(address, experiment, TABLE), _seen("mean/log_loss")),
+        Shot("mlflow_runs.png", experiment_url(address, experiment, TABLE), _seen("mean/log_loss"), 700),
         Shot("mlflow_jobs.png", experiment_url(address, experiment, JOBS), _seen(job.info.run_name or "registry"), 520),
         Shot("mlflow_charts.png", experiment_url(address, experiment, CHARTS), _drawn, 1250),
         Shot("mlflow_compare.png", compare_url(address, experiment, children), lambda p: _parallel(p, metrics), 640),
@@ -138,8 +144,12 @@ def _models(client: MlflowClient, experiment: str, job: str) -> list[str]:
 
 
 def _version(client: MlflowClient, job: Run) -> str | None:
-    found = client.search_model_versions(f"run_id='{job.info.run_id}'")
-    return str(found[0].version) if found else None
+    """The champion when a job on a registry made it, because gates are written on it; else the job's own version."""
+    found = client.search_model_versions(f"name='{MODEL}'")
+    held = client.get_registered_model(MODEL).aliases.get(CHAMPION) if found else None
+    promoted = [v for v in found if str(v.version) == str(held) and "decision" in v.tags]
+    chosen = promoted or [v for v in found if v.run_id == job.info.run_id]
+    return str(chosen[0].version) if chosen else None
 
 
 def _seen(text: str) -> Callable[[Page], None]:
@@ -191,6 +201,7 @@ def take(browser: Browser, shot: Shot, folder: Path) -> Path:
     except TooLong as late:
         print(f"{shot.file}: {str(late).splitlines()[0]}", file=sys.stderr)
     page.wait_for_timeout(4000)
+    page.evaluate(_UNPLACE)
     path = folder / shot.file
     page.screenshot(path=path)
     context.close()
