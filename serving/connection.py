@@ -43,6 +43,8 @@ class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol, with bounds on what comes before the gate."""
 
     _in_head = True
+    _idle = True
+    _begun = 0
     _fed = 0
     _due: asyncio.TimerHandle | None = None
 
@@ -63,22 +65,25 @@ class BoundedConnection(HttpToolsProtocol):
         """Read on, within bounds; memory may exceed them by the one piece that passes them."""
         if self.transport.is_closing():
             return
-        self._fed += len(data)
+        was_idle, self._begun = self._idle, 0
         super().data_received(data)
+        # Of a piece with the end of one request and the begin of the next, neither is known to be long.
+        self._fed = self._fed + len(data) if not self._begun else len(data) if was_idle and self._begun == 1 else 0
         if self.transport.is_closing():
             return
-        if self._in_head:
+        if self._in_head and not self._idle:
             if self._fed > LARGEST_HEAD:
                 limit = f"The first line and the headers have at most {LARGEST_HEAD} bytes together."
                 self._refuse(431, "head_too_large", limit)
             elif self._due is None:
                 self._due = self.loop.call_later(HEAD_WITHIN, self._late)
-        elif self._fed > LARGEST_MESSAGE:
+        elif self._fed > LARGEST_MESSAGE and not self._idle:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """Begin to count a request; what came in one piece with the one before is not counted again."""
-        self._in_head, self._fed = True, 0
+        """Begin to count a request."""
+        self._in_head, self._idle = True, False
+        self._begun += 1
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -95,7 +100,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Begin to wait for the next request; uvicorn closes a connection on which none begins."""
         super().on_message_complete()
-        self._fed = 0
+        self._idle = True
 
     def send_400_response(self, msg: str) -> None:
         """Say in our own shape that this is no HTTP."""
