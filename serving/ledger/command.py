@@ -1,0 +1,213 @@
+"""The ledger's commands: verify, cohort, export and retention, with tables on the terminal and exit codes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features import Specification
+from serving.ledger.cohort import cohort
+from serving.ledger.errors import LedgerError
+from serving.ledger.export import export
+from serving.ledger.ledger import Ledger, open_ledger
+from serving.ledger.retention import retention
+from serving.ledger.verify import verify
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NOTED = re.compile(r"(?P<seq>[0-9]{1,18}):(?P<hash>[0-9a-f]{64})")
+
+
+class Code(IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    BROKEN = 1  # the chain is broken, or nothing could be written
+    USAGE = 2  # asked wrongly, or there is no ledger that can be read
+
+
+def run_verify(
+    environment: Mapping[str, str],
+    store: Path,
+    *,
+    noted: str | None = None,
+    json_path: Path | None = None,
+    console: Console | None = None,
+) -> int:
+    """Walk the chain and say whether it is whole.
+
+    Parameters
+    ----------
+    noted
+        ``SEQ:HASH`` as an earlier run printed it: shows whether the end was cut off since.
+    json_path
+        File for the verdict.
+
+    Returns
+    -------
+    int
+        0 whole, 1 broken, 2 asked wrongly or not readable.
+    """
+    given = None
+    if noted is not None:
+        match = _NOTED.fullmatch(noted)
+        if match is None:
+            return _say(console, "--noted takes SEQ:HASH, as an earlier run printed it.", Code.USAGE)
+        given = (int(match["seq"]), match["hash"])
+
+    def work(ledger: Ledger, out: Console) -> int:
+        from rich.table import Table
+
+        verdict = verify(ledger.database, ledger.key, given)
+        broken = verdict.broken
+        if json_path is not None:
+            told = {
+                "whole": broken is None,
+                "entries": verdict.entries,
+                "kinds": dict(verdict.kinds),
+                "removed": verdict.removed,
+                "head": f"{verdict.head[0]}:{verdict.head[1]}",
+                "broken": None if broken is None else {"seq": broken.seq, "what": broken.what, "text": broken.text},
+            }
+            json_path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        table = Table("Entries", "Number", title="Ledger")
+        for kind, count in verdict.kinds.items():
+            table.add_row(kind, f"{count:,}")
+        table.add_row("of these removed under retention", f"{verdict.removed:,}")
+        out.print(table)
+        out.print(f"Head: {verdict.head[0]}:{verdict.head[1]}", soft_wrap=True)
+        if broken is None:
+            out.print("The chain is whole.", style="bold green")
+            return Code.DONE
+        out.print(f"Broken at entry {broken.seq:,}: {broken.what}. {broken.text}", style="bold red", soft_wrap=True)
+        return Code.BROKEN
+
+    return _with(environment, store, console, work, Code.USAGE)
+
+
+def run_cohort(
+    environment: Mapping[str, str],
+    store: Path,
+    spec: Specification,
+    out: Path,
+    *,
+    site: str | None = None,
+    predictions: Path | None = None,
+    outcomes: Path | None = None,
+    console: Console | None = None,
+) -> int:
+    """Write the registry of all patients with an outcome, and the monitor's files where asked for.
+
+    Returns
+    -------
+    int
+        0 written, 1 nothing to write, 2 there is no ledger that can be read.
+    """
+
+    def work(ledger: Ledger, terminal: Console) -> int:
+        from rich.table import Table
+
+        try:
+            files = cohort(ledger, spec, out, site=site, predictions=predictions, outcomes=outcomes)
+        except LedgerError as error:
+            terminal.print(str(error), soft_wrap=True)
+            return Code.BROKEN
+        table = Table("File", "Rows")
+        for name, count in files.rows.items():
+            table.add_row(name, f"{count:,}")
+        terminal.print(table)
+        for why, count in files.left_out.items():
+            terminal.print(f"Left out: {count:,} {why}.", soft_wrap=True)
+        return Code.DONE
+
+    return _with(environment, store, console, work, Code.USAGE)
+
+
+def run_export(
+    environment: Mapping[str, str], store: Path, out: Path, *, since: int = 1, console: Console | None = None
+) -> int:
+    """Write the ledger as JSON lines.
+
+    Returns
+    -------
+    int
+        0 written, 2 it cannot be read or written.
+    """
+
+    def work(ledger: Ledger, terminal: Console) -> int:
+        count, digest = export(ledger.database, out, since)
+        terminal.print(f"{count:,} entries in {out.name}, readable by you alone. SHA-256 {digest}", soft_wrap=True)
+        return Code.DONE
+
+    return _with(environment, store, console, work, Code.USAGE)
+
+
+def run_retention(
+    environment: Mapping[str, str],
+    store: Path,
+    *,
+    before: str,
+    reason: str,
+    by: str,
+    console: Console | None = None,
+) -> int:
+    """Remove the content of entries older than a day.
+
+    Returns
+    -------
+    int
+        0 done, 2 asked wrongly, or the ledger cannot be written.
+    """
+    try:
+        day = dt.date.fromisoformat(before)
+    except ValueError:
+        return _say(console, "--before takes a date as YYYY-MM-DD: the first day that is kept.", Code.USAGE)
+
+    def work(ledger: Ledger, terminal: Console) -> int:
+        done = retention(ledger.database, ledger.key, day, reason, by)
+        if done.receipt is None:
+            terminal.print(f"Nothing is older than {day}.")
+        else:
+            terminal.print(
+                f"The content of {done.count:,} entries up to {done.through:,} was removed. "
+                f"Checkpoint {done.receipt.seq:,} says so, signed.",
+                soft_wrap=True,
+            )
+        return Code.DONE
+
+    return _with(environment, store, console, work, Code.USAGE)
+
+
+def _with(
+    environment: Mapping[str, str],
+    store: Path,
+    console: Console | None,
+    work: Callable[[Ledger, Console], int],
+    failed: Code,
+) -> int:
+    out = _console(console)
+    try:
+        with open_ledger(environment, store, make=False) as ledger:
+            return work(ledger, out)
+    except LedgerError as error:
+        out.print(str(error), soft_wrap=True)
+    except OSError as error:
+        out.print(f"{error.filename}: {error.strerror}. Name a place that can be written.", soft_wrap=True)
+    return failed
+
+
+def _say(console: Console | None, text: str, code: Code) -> int:
+    _console(console).print(text, soft_wrap=True)
+    return code
+
+
+def _console(console: Console | None) -> Console:
+    from rich.console import Console as Terminal
+
+    return console or Terminal()

@@ -1,0 +1,73 @@
+"""The ledger as JSON lines, from which an auditor can find every digest and hash again without this program."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from serving.ledger.database import Database
+from serving.ledger.entry import canonical, parts
+from serving.ledger.packing import unpack
+from serving.ledger.table import entries
+
+
+def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
+    """Write every entry from `since` on, one line each.
+
+    A line holds the entry's columns, its `record`, and for a prediction the `answer` as the text that was sent.
+    The digest is SHA-256 of the record as canonical JSON (sorted names, no spaces) and, where there is an answer, a
+    line break and the answer. The hash is SHA-256 of the canonical JSON list of seq, kind, id, at, digest, previous.
+
+    Returns
+    -------
+    (int, str)
+        Lines written, and the SHA-256 of the file.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; no half-written file is left under its name.
+    LedgerUnavailable
+        When the database cannot be read.
+    """
+    half = out.with_name(f".{out.name}.part")
+    count, seal = 0, hashlib.sha256()
+    wanted = sa.select(entries).where(entries.c.seq >= since).order_by(entries.c.seq)
+    try:
+        handle = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "wb") as file, database.reading() as connection:
+            for row in connection.execution_options(yield_per=200).execute(wanted):
+                line = canonical(_line(row)) + b"\n"
+                file.write(line)
+                seal.update(line)
+                count += 1
+        half.replace(out)
+    finally:
+        half.unlink(missing_ok=True)
+    return count, seal.hexdigest()
+
+
+def _line(row: Any) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "seq": row.seq,
+        "kind": row.kind,
+        "id": row.id,
+        "at": row.at,
+        "digest": row.digest,
+        "previous": row.previous,
+        "hash": row.hash,
+        "record": None,
+    }
+    if row.payload is not None:
+        try:
+            record, answer = parts(unpack(row.payload))
+        except ValueError:
+            return {**line, "unreadable": True}
+        line["record"] = record
+        if answer:
+            line["answer"] = answer.decode("utf-8", "backslashreplace")
+    return line

@@ -1,0 +1,1 @@
+"""Alembic's environment: how the ledger's table comes to be as it is."""

@@ -1,0 +1,79 @@
+"""The commands: what they print, write and exit with."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from serving.ledger import open_ledger
+from serving.ledger.command import run_cohort, run_export, run_retention, run_verify
+
+STARTED = {"index_date": "2999-02-01", "planned_backbone": "folfox", "planned_biologic": "none"}
+
+
+@pytest.fixture
+def console():
+    return Console(record=True, width=120, file=open("/dev/null", "w"))
+
+
+@pytest.fixture
+def store(tmp_path, predicted, spec):
+    with open_ledger({}, tmp_path / "store", spec=spec) as ledger:
+        one = predicted()
+        ledger.append_sync([one, predicted()])
+        ledger.record_outcome(one.id, {**STARTED, "index_date": "2024-02-01"})
+    return tmp_path / "store"
+
+
+def test_verify_says_whole_and_where_it_is_broken(store, console, file, tmp_path):
+    import sqlite3
+
+    assert run_verify({}, store, json_path=tmp_path / "verdict.json", console=console) == 0
+    verdict = json.loads((tmp_path / "verdict.json").read_text("utf-8"))
+    assert verdict["whole"] and verdict["entries"] == 4
+    assert run_verify({}, store, noted=verdict["head"], console=console) == 0
+    with sqlite3.connect(store / "ledger.db") as connection:
+        connection.execute("drop trigger resecta_ledger_no_delete")
+        connection.execute("delete from resecta_ledger where seq = 4")
+    assert run_verify({}, store, console=console) == 0
+    assert run_verify({}, store, noted=verdict["head"], console=console) == 1
+    assert "Broken at entry 4: ends_early" in console.export_text()
+    assert run_verify({}, store, noted="4", console=console) == 2
+
+
+def test_where_there_is_no_ledger_none_is_made(tmp_path, console):
+    assert run_verify({}, tmp_path, console=console) == 2
+    assert run_export({}, tmp_path, tmp_path / "x.jsonl", console=console) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cohort_writes_and_says_what_is_left_out(store, console, spec, tmp_path):
+    assert run_cohort({}, store, spec, tmp_path / "registry.csv", console=console) == 1
+    assert run_cohort({}, store, spec, tmp_path / "registry.csv", site="north", console=console) == 0
+    text = console.export_text()
+    assert "registry.csv" in text and "Left out: 1 predictions without an outcome." in text
+
+
+def test_export_is_for_its_owner_alone(store, console, tmp_path):
+    assert run_export({}, store, tmp_path / "audit.jsonl", console=console) == 0
+    assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+    assert len((tmp_path / "audit.jsonl").read_text("utf-8").splitlines()) == 4
+    assert run_export({}, store, tmp_path / "nowhere" / "audit.jsonl", console=console) == 2
+
+
+def test_retention_asked_wrongly_exits_with_2(store, console):
+    options = {"reason": "policy", "by": "auditor", "console": console}
+    assert run_retention({}, store, before="yesterday", **options) == 2
+    assert run_retention({}, store, before="2999-01-01", **options) == 2
+    assert run_retention({}, store, before="2020-01-01", **options) == 0
+    assert "Nothing is older" in console.export_text()
+
+
+def test_an_address_with_a_password_never_shows_it(console):
+    address = "postgresql://owner:s3cretpass@127.0.0.1:1/nowhere"
+    environment = {"RESECTA_LEDGER": address, "RESECTA_LEDGER_KEY": "k" * 40}
+    from pathlib import Path
+
+    assert run_verify(environment, Path("/nonexistent"), console=console) == 2
+    text = console.export_text()
+    assert "cannot be used" in text and "s3cretpass" not in text
