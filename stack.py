@@ -223,7 +223,10 @@ def bring_up(settings: Settings, processes: Processes, resecta: tuple[str, ...],
         notes.write_text(json.dumps(known))
     _say(f"6/6 Trained: version {known['version']}; served only once promoted (resecta promote --help)")
     _say(f"\n{_answers(settings)}")
-    _say(f"Models        {settings.mlflow_address}/  (MLflow)")
+    # The first experiment after MLflow's own; the key is a view that each training job prepares.
+    _say(
+        f"Models        {settings.mlflow_address}/#/experiments/1/runs?viewStateShareKey=table&workflowType=machine_learning"
+    )
     _say(f"Logs          {_near(store / 'logs')}")
     _say("\nCtrl-C stops everything.")
 

@@ -22,12 +22,14 @@ from training.report import ReportFacts, render
 from training.report.panel import Panel
 from training.splits import FOLDS, Split
 from training.stability import Stability, headline_stability, stability_figure
+from training.store import CHAMPION
 from training.tripod import TripodFacts, TripodRecord, gather, tripod
 from validation.evaluation import Figure
-from validation.gates import GateFacts
+from validation.gates import GateFacts, load_gates
 from validation.monitoring.profile import Profile, ProfileRefused
 from validation.report import ValidationReport
 from validation.sample_size import SampleVerdict, verdict
+from validation.verdict import Verdict, judge
 
 Tick = Callable[[str, str], None]
 
@@ -124,7 +126,9 @@ def compile_dossier(material: Material, tick: Tick = lambda what, outcome: None)
             spec=cohort.spec,
             manifest=material.manifest,
             evaluation=material.judgement.evaluation,
-            champion=material.judgement.champion.bundle.manifest,
+            deciding=material.judgement.deciding,
+            champion=_champion_manifest(material.judgement.champion),
+            verdicts=_verdicts(material, facts),
             effects=panels(effects),
             stability=(_stability_panel(stability, encoded),),
             quality=material.quality,
@@ -135,6 +139,18 @@ def compile_dossier(material: Material, tick: Tick = lambda what, outcome: None)
         )
     )
     return Dossier(material.judgement, facts, effects, report, record, stability, _profile(bundle, cohort))
+
+
+def _champion_manifest(champion: Champion) -> Manifest:
+    manifest = champion.bundle.manifest
+    return manifest if champion.version is None else manifest.model_copy(update={"version": champion.version})
+
+
+def _verdicts(material: Material, facts: GateFacts) -> tuple[Verdict, ...]:
+    """Every gate's answer now; promotion asks anew."""
+    headline = [o.name for o in material.cohort.spec.outcomes.outcomes if o.headline]
+    facts = facts.model_copy(update={"champion_unchanged": HELD})
+    return judge(load_gates(), material.judgement.deciding, material.winner.learner, CHAMPION, facts, headline)
 
 
 def _profile(bundle: Bundle, cohort: Cohort) -> Profile | None:

@@ -11,6 +11,7 @@ from features import Specification
 from training.bundle import TrainedOn
 from training.contrasts import moved_contrasts
 from training.crossfit import Assessed
+from training.dashboard import prepare
 from training.encoded import Encoded
 from training.judgement import Judgement
 from training.plots import reliability_figure
@@ -21,8 +22,20 @@ HEADLINE = "log_loss"  # the metric that jobs and candidates are compared by
 
 
 @contextmanager
-def job(store: Store, kind: str, spec: Specification, trained_on: TrainedOn, split: str | None = None) -> Iterator[str]:
+def job(
+    store: Store,
+    kind: str,
+    spec: Specification,
+    trained_on: TrainedOn,
+    split: str | None = None,
+    compared: bool = True,
+) -> Iterator[str]:
     """Open the parent run of a job; it ends as failed when the job raises.
+
+    Parameters
+    ----------
+    compared
+        Whether models are compared in it; the MLflow page is then prepared to show them.
 
     Yields
     ------
@@ -41,10 +54,11 @@ def job(store: Store, kind: str, spec: Specification, trained_on: TrainedOn, spl
         "data_digest": trained_on.data_digest,
     }
     with mlflow.start_run(run_name=f"{kind}-{trained_on.data_digest[:8]}", tags=tags) as run:
+        if compared:
+            prepare(store.open(), run.info.experiment_id, spec, run.info.run_id)
         mlflow.log_params(
             {
-                "patients": trained_on.patients,
-                "sites": trained_on.sites,
+                **data_params(trained_on),
                 "first_date": trained_on.first_date,
                 "last_date": trained_on.last_date,
                 "split": split,
@@ -56,8 +70,13 @@ def job(store: Store, kind: str, spec: Specification, trained_on: TrainedOn, spl
         yield run.info.run_id
 
 
+def data_params(trained_on: TrainedOn) -> dict[str, Any]:
+    """What every run says of the data behind it."""
+    return {"patients": trained_on.patients, "sites": trained_on.sites, "data": trained_on.data_digest[:8]}
+
+
 @contextmanager
-def candidate(learner: str, split: str) -> Iterator[str]:
+def candidate(learner: str, split: str, trained_on: TrainedOn) -> Iterator[str]:
     """Open a child run for one candidate.
 
     Yields
@@ -69,7 +88,7 @@ def candidate(learner: str, split: str) -> Iterator[str]:
 
     tags = {"level": "candidate", "model_family": learner}
     with mlflow.start_run(run_name=learner, nested=True, tags=tags) as run:
-        mlflow.log_params({"learner": learner, "split": split})
+        mlflow.log_params({"learner": learner, "split": split, **data_params(trained_on)})
         yield run.info.run_id
 
 
@@ -83,9 +102,10 @@ def log_candidate(assessed: Assessed, encoded: Encoded) -> None:
         for name, m in metrics.items()
         if m.value is None
     }
-    settings = {f"{o}/{name}": value for o, fit in assessed.fits.items() for name, value in fit.notes}
+    # As parameters they would fill the first axes of the compare page.
+    settings = {outcome: dict(fit.notes) for outcome, fit in assessed.fits.items() if fit.notes}
     if settings:
-        mlflow.log_params(settings)
+        mlflow.log_dict(settings, "settings.json")
     answered = {"answered_from_evidence": dict(assessed.reasons), "not_computed": uncomputed}
     mlflow.log_dict(answered, "notes.json")
     moved = moved_contrasts(assessed, encoded)
@@ -94,26 +114,36 @@ def log_candidate(assessed: Assessed, encoded: Encoded) -> None:
     mlflow.log_figure(reliability_figure(assessed, encoded), "reliability.png")
 
 
-def log_judgement(runs: Mapping[str, str], winner: str, judgement: Judgement, encoded: Encoded, store: Store) -> None:
+def log_judgement(
+    runs: Mapping[str, str],
+    winner: str,
+    judgement: Judgement,
+    encoded: Encoded,
+    store: Store,
+    shared: Mapping[str, Any],
+) -> None:
     """Log every model's figures under its own child run, and the winner's on the job's, so that jobs compare.
 
     Parameters
     ----------
     runs
         Child run of each candidate. Champion and baselines get one here.
+    shared
+        Parameters that every run of the job has.
     """
     import mlflow
 
     mlflow.set_tags({"winner": winner, "model_family": winner})
     client = store.open()
+    everywhere = _answered_by_all(judgement.evaluation)
     for model in judgement.evaluation.models:
-        figures = _figures(judgement.evaluation, model)
+        figures = _figures(judgement.evaluation, model, everywhere)
         if model.name in runs:
             _log(client, runs[model.name], figures)
         else:
             tags = {"level": model.kind, "model_family": model.name}
             with mlflow.start_run(run_name=model.name, nested=True, tags=tags):
-                mlflow.log_params({"learner": model.name})
+                mlflow.log_params({"learner": model.name, **shared})
                 mlflow.log_metrics(figures)
         if model.name == winner:
             mlflow.log_metrics(figures)
@@ -132,16 +162,34 @@ def _log(client: Any, run_id: str, figures: Mapping[str, float]) -> None:
     client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()])
 
 
-def _figures(evaluation: Evaluation, model: ModelFigures) -> dict[str, float]:
-    found = {
+def _answered_by_all(evaluation: Evaluation) -> dict[str, tuple[str, ...]]:
+    """By metric: the outcomes on which every model has it, so that means over them compare like with like."""
+    names = {name for m in evaluation.models for judged in m.outcomes.values() for name in judged.metrics}
+
+    def known(model: ModelFigures, outcome: str, name: str) -> bool:
+        judged = model.outcomes.get(outcome)
+        return judged is not None and name in judged.metrics and judged.metrics[name].value is not None
+
+    outcomes = dict.fromkeys(outcome for m in evaluation.models for outcome in m.outcomes)
+    return {n: tuple(o for o in outcomes if all(known(m, o, n) for m in evaluation.models)) for n in names}
+
+
+def _figures(
+    evaluation: Evaluation, model: ModelFigures, everywhere: Mapping[str, tuple[str, ...]]
+) -> dict[str, float]:
+    single = {
         f"{outcome}/{name}": figure.value
         for outcome, judged in model.outcomes.items()
         for name, figure in judged.metrics.items()
         if figure.value is not None
     }
-    for name in dict.fromkeys(key.partition("/")[2] for key in found):
-        values = [value for key, value in found.items() if key.partition("/")[2] == name]
-        found[f"mean/{name}"] = sum(values) / len(values)
+    # The metric logged first is the one that the compare page opens with.
+    found: dict[str, float] = {}
+    for name in (HEADLINE, *(n for n in everywhere if n != HEADLINE)):
+        values = [single[f"{outcome}/{name}"] for outcome in everywhere.get(name, ())]
+        if values:
+            found[f"mean/{name}"] = sum(values) / len(values)
+    found |= single
     for d in evaluation.differences:
         if d.model == model.name and d.metric == HEADLINE and d.group is None and d.figure.value is not None:
             found[f"{d.outcome}/{HEADLINE}_minus_{d.against}"] = d.figure.value

@@ -34,11 +34,12 @@ from training.champion import evidence as stand_in
 from training.crossfit import Assessed, assess
 from training.dossier import Material, compile_dossier
 from training.encoded import Encoded, encode
-from training.judgement import judge
+from training.judgement import Judgement, judge
 from training.learners import CANDIDATES
 from training.learners.update import updated_parameters
 from training.registration import alias_version, register, registered_manifest
 from training.registry.cohort import Cohort
+from training.report.wording import model_words
 from training.splits import Split, choose_split, folds
 from training.store import CHALLENGER, CHAMPION, MODEL, Store
 from validation.report import ValidationReport
@@ -105,7 +106,7 @@ def train_from_evidence(spec: Specification, prior: Prior, store: Store) -> Outc
         tuple(OutcomeModel(outcome=n, learner="evidence", reason="no registry") for n in spec.outcomes.names),
     )
     with (
-        experiment.job(store, "evidence", spec, manifest.trained_on) as run_id,
+        experiment.job(store, "evidence", spec, manifest.trained_on, compared=False) as run_id,
         _written(store, spec, prior.parameters, manifest, Support(), {}) as bundle,
     ):
         number = register(store, bundle, manifest, spec, _describe_evidence(spec))
@@ -158,14 +159,15 @@ def train_from_registry(
         assessed: list[Assessed] = []
         runs: dict[str, str] = {}
         for learner in learners:
-            with experiment.candidate(learner, split.value) as runs[learner]:
+            with experiment.candidate(learner, split.value, trained_on) as runs[learner]:
                 result = assess(learner, encoded, fold, partial(tick, learner))
                 experiment.log_candidate(result, encoded)
             assessed.append(result)
         winner = min(assessed, key=_loss)
         tick("judging", "")
         judgement = judge(assessed, encoded, cohort, fold, split.value, champion, source.as_of or _long_after(dates))
-        experiment.log_judgement(runs, winner.learner, judgement, encoded, store)
+        shared = {"split": split.value, **experiment.data_params(trained_on)}
+        experiment.log_judgement(runs, winner.learner, judgement, encoded, store, shared)
         manifest = _manifest(spec, winner.learner, trained_on, _outcome_models(winner, encoded))
         written = {f.file: f.write for f in winner.fits.values() if f.file is not None and f.write is not None}
         updates = {name: fit.updated for name, fit in winner.fits.items() if fit.updated is not None}
@@ -180,7 +182,7 @@ def train_from_registry(
                 tick,
             ).log()
             tick("registering", "")
-            number = register(store, bundle, manifest, spec, _describe(winner, assessed, manifest))
+            number = register(store, bundle, manifest, spec, _describe(winner, judgement, manifest))
     store.open().set_registered_model_alias(MODEL, CHALLENGER, number)
     return Outcome(number, CHALLENGER, winner.learner, tuple(assessed), run_id)
 
@@ -274,11 +276,20 @@ def _describe_evidence(spec: Specification) -> str:
     )
 
 
-def _describe(winner: Assessed, assessed: Sequence[Assessed], manifest: Manifest) -> str:
+def _describe(winner: Assessed, judgement: Judgement, manifest: Manifest) -> str:
+    """Three sentences: what it is, what changed against the champion, what becomes of it."""
     data = manifest.trained_on
-    losses = ", ".join(f"{a.learner} {a.mean('log_loss'):.4f}" for a in assessed)
     rests = "simulated patients, which are no evidence" if manifest.simulated else "a registry"
-    return (
-        f"{winner.learner} trained on {data.patients} patients of {data.sites} sites ({rests}). "
-        f"Mean held-out log loss: {losses}. It is a challenger until it is promoted."
-    )
+    differences = [
+        f"{d.outcome} {d.figure.value:+.4f} ({d.figure.low:+.4f} to {d.figure.high:+.4f})"
+        for d in judgement.evaluation.differences
+        if d.model == winner.learner
+        and d.metric == experiment.HEADLINE
+        and d.group is None
+        and judgement.champion.bundle.spec.outcomes[d.outcome].headline
+        and None not in (d.figure.value, d.figure.low, d.figure.high)
+    ]
+    against = judgement.champion.name
+    changed = f"Held-out log loss against {against}: {', '.join(differences) or 'not computed'}."
+    what = f"{model_words(winner.learner).label}, {data.patients} patients of {data.sites} sites ({rests})."
+    return f"{what} {changed} It is a challenger until it is promoted."

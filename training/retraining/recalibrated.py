@@ -59,7 +59,14 @@ def register_update(
         with experiment.job(store, "recalibration", spec, manifest.trained_on) as run_id:
             announce(Stage.EVALUATE)
             judgement = _judged(champion, decision, cohort, manifest, source)
-            experiment.log_judgement({}, manifest.learner, judgement, encode(cohort, prior, spec), store)
+            experiment.log_judgement(
+                {},
+                manifest.learner,
+                judgement,
+                encode(cohort, prior, spec),
+                store,
+                experiment.data_params(manifest.trained_on),
+            )
             bundle = load_bundle(folder, spec)
             Dossier(judgement, gate_facts(bundle, cohort, judgement, source.quality)).log()
             announce(Stage.REGISTER)
