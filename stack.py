@@ -23,6 +23,8 @@ from pathlib import Path
 from processes import Failed, Interrupted, Processes
 
 MODEL = "resecta"
+# The experiment comes first after MLflow's own; the key names a view that each training job prepares.
+_RUNS = "#/experiments/1/runs?viewStateShareKey=table&workflowType=machine_learning"
 RESECTA = (sys.executable, "-m", "resecta")
 MLFLOW = (sys.executable, "-m", "mlflow")
 EXAMPLE = Path(__file__).resolve().parent / "examples" / "patient.json"
@@ -223,10 +225,7 @@ def bring_up(settings: Settings, processes: Processes, resecta: tuple[str, ...],
         notes.write_text(json.dumps(known))
     _say(f"6/6 Trained: version {known['version']}; served only once promoted (resecta promote --help)")
     _say(f"\n{_answers(settings)}")
-    # The first experiment after MLflow's own; the key is a view that each training job prepares.
-    _say(
-        f"Models        {settings.mlflow_address}/#/experiments/1/runs?viewStateShareKey=table&workflowType=machine_learning"
-    )
+    _say(f"Models        {settings.mlflow_address}/{_RUNS}  (MLflow)")
     _say(f"Logs          {_near(store / 'logs')}")
     _say("\nCtrl-C stops everything.")
 
