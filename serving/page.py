@@ -47,6 +47,7 @@ class PageText(Frozen):
     bases: dict[str, Basis]
     severities: dict[str, str]
     support: dict[str, str]
+    not_modelled: str
 
     def complaints(self, spec: Specification) -> list[str]:
         """Every entry that does not fit the specification."""
@@ -111,6 +112,7 @@ def render_page(spec: Specification, model_card: Mapping[str, Any]) -> str:
             shown={(entry.backbone, entry.biologic) for entry in text.shown},
             profiles=spec.flags.profiles,
             basis=_basis(text, model_card),
+            not_modelled=text.not_modelled,
             card=model_card,
             data=page_data(spec, text),
         )
@@ -132,7 +134,7 @@ def page_data(spec: Specification, text: PageText) -> dict[str, Any]:
         ],
         "parts": {part.name.lower(): part.value for part in Part},
         "cycles": cycles_field(spec).name,
-        "text": text.model_dump(include={"outcome_groups", "states", "bases", "severities", "support"}),
+        "text": text.model_dump(include={"outcome_groups", "states", "bases", "severities", "support", "not_modelled"}),
     }
 
 

@@ -3,27 +3,56 @@
 import { draw } from "./element.js";
 
 const BOX = { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" };
+const inside = (value) => Math.min(100, Math.max(0, value));
 
 /** One probability with its plausible range: a light band from low to high, a mark at the estimate.
  *  `mark` is the width of the mark in percent: a short bar needs a broad one. */
 export function intervalBar({ probability, low, high }, mark = 1.2) {
-  const at = (value) => Math.min(100, Math.max(0, 100 * value));
+  const at = (value) => inside(100 * value);
   return draw(
     "svg",
     { ...BOX, class: "interval" },
     draw("rect", { class: "track", x: 0, y: 3, width: 100, height: 4 }),
     draw("rect", { class: "range", x: at(low), y: 1, width: Math.max(0.6, at(high) - at(low)), height: 8 }),
-    draw("rect", { class: "mark", x: Math.min(100 - mark, Math.max(0, at(probability) - mark / 2)), y: 0, width: mark, height: 10 }),
+    markAt(at(probability), mark),
   );
 }
 
 /** The states of an answer as parts of one bar, in the order given. */
 export function statesBar(parts) {
   let from = 0;
-  const drawn = parts.map(([state, probability]) => {
+  const drawn = parts.map(({ state, probability }) => {
     const part = draw("rect", { "data-state": state, x: from, y: 0, width: 100 * probability, height: 10 });
     from += 100 * probability;
     return part;
   });
   return draw("svg", { ...BOX, class: "states" }, drawn);
+}
+
+/** A difference with its range about zero, on a scale from -reach to +reach. */
+export function differenceBar({ difference, low, high }, reach) {
+  const at = (value) => inside(50 + (50 * value) / reach);
+  return draw(
+    "svg",
+    { ...BOX, class: "interval difference" },
+    draw("rect", { class: "track", x: 0, y: 3, width: 100, height: 4 }),
+    draw("rect", { class: "range", x: at(low), y: 1, width: Math.max(0.6, at(high) - at(low)), height: 8 }),
+    draw("rect", { class: "zero", x: 49.8, y: 0, width: 0.4, height: 10 }),
+    markAt(at(difference), 1.2),
+  );
+}
+
+/** A signed contribution as a bar from the middle, on a scale from -reach to +reach. */
+export function signedBar(value, reach) {
+  const width = Math.max(0.4, Math.min(50, (50 * Math.abs(value)) / reach));
+  return draw(
+    "svg",
+    { ...BOX, class: "signed" },
+    draw("rect", { class: value < 0 ? "less" : "more", x: value < 0 ? 50 - width : 50, y: 1, width, height: 8 }),
+    draw("rect", { class: "zero", x: 49.8, y: 0, width: 0.4, height: 10 }),
+  );
+}
+
+function markAt(x, width) {
+  return draw("rect", { class: "mark", x: Math.min(100 - width, Math.max(0, x - width / 2)), y: 0, width, height: 10 });
 }

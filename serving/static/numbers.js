@@ -23,3 +23,9 @@ export function people(probability) {
 export function single(probability) {
   return Math.round(100 * probability) <= 1;
 }
+
+/** A difference of probabilities in whole points with its sign: "+4", "−12"; "+0" is above nothing, "0" is nothing. */
+export function points(difference) {
+  const sign = difference > 0 ? "+" : difference < 0 ? "−" : "";
+  return `${sign}${Math.abs(Math.round(100 * difference))}`;
+}

@@ -1,22 +1,31 @@
 // The page: asks the service for an answer, and shows it or what was wrong.
 
-import { AnswerView } from "./answer.js";
+import { AnswerView, inOrder } from "./answer.js";
 import { make } from "./element.js";
+import { readLink, writeLink } from "./link.js";
+import { askOwn } from "./own.js";
 import { PatientForm } from "./patient.js";
 import { RegimenChoice } from "./regimens.js";
+import { Refused, Service } from "./service.js";
+import { Terms } from "./terms.js";
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const form = byId("ask");
+const terms = new Terms(data);
 const patient = new PatientForm(form, data.fields);
 const regimens = new RegimenChoice(byId("compare"), data.cycles);
-const view = new AnswerView(data);
+const service = new Service(() => byId("token").value);
+const view = new AnswerView(terms, service);
 let asking = null;
+let card = null;
+let start = null; // the view that a link asks for
 
 function tally() {
   const entered = Object.keys(patient.values()).length;
   const chosen = regimens.values().length;
   byId("tally").textContent = `${entered} of ${data.fields.length} entered · ${chosen} regimen${chosen === 1 ? "" : "s"}`;
+  byId("link").href = writeLink(regimens.choice(), data.cycles, view.current);
 }
 
 function announce(text) {
@@ -39,26 +48,26 @@ function showProblems(problems) {
   summary.focus();
 }
 
-/** The service's errors, with a patient's field by its own name. */
-function fromService(errors) {
-  return errors.map(({ field, message }) => ({ field: field.replace(/^patient\./, ""), message }));
-}
-
-function showAnswer(answer, values) {
-  const shown = view.show(answer, { values, isPlanned: (regimen) => regimens.isPlanned(regimen) });
-  byId("answer").replaceChildren(...shown);
-  byId("answer").hidden = false;
-  byId("answer").classList.remove("stale");
-  byId("empty").hidden = true;
+function showAnswer(answer, about) {
+  const answered = byId("answer");
+  answered.replaceChildren(...view.show(answer, { ...about, card, start: start ?? view.current }));
+  start = null;
+  answered.classList.remove("stale");
+  reveal();
   byId("print").hidden = false;
-  const kind = answer.model.simulated ? "simulated" : answer.model.trained_on.kind;
-  byId("basis").dataset.kind = kind;
-  byId("basis-title").textContent = data.text.bases[kind].title;
-  byId("basis-text").textContent = data.text.bases[kind].text;
+  const basis = terms.basis(answer.model);
+  byId("basis").dataset.kind = basis.kind;
+  byId("basis-title").textContent = basis.title;
+  byId("basis-text").textContent = basis.text;
   const count = answer.regimens.length;
   announce(`Estimates for ${count} regimen${count === 1 ? "" : "s"} are shown.`);
   byId("results").focus({ preventScroll: true }); // which would bring the middle of a long answer into sight
   byId("results").scrollIntoView({ block: "start" });
+}
+
+function reveal() {
+  byId("answer").hidden = false;
+  byId("empty").hidden = true;
 }
 
 async function ask() {
@@ -73,41 +82,59 @@ async function ask() {
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking;
-  const token = byId("token").value;
-  const headers = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
-  const body = JSON.stringify({ patient: patient.values(), regimens: regimens.values(), profile: byId("profile").value });
-  const values = patient.entered();
+  const asked = { patient: patient.values(), regimens: regimens.values(), profile: byId("profile").value };
+  const { planned } = regimens.choice();
+  const isPlanned = ({ backbone, biologic }) => planned === `${backbone} ${biologic}`;
+  const about = { asked, values: patient.entered(), catalogue: regimens.every(), isPlanned, board: null };
   byId("estimate").setAttribute("aria-busy", "true");
   announce("Estimating.");
   try {
-    const response = await fetch("predict", { method: "POST", headers, body, signal });
-    const content = await response.json();
-    if (response.ok) showAnswer(content, values);
-    else refused(response.status, content.errors ?? []);
+    const answer = await service.post("predict", asked, signal);
+    if (byId("own").checked) {
+      byId("estimate").removeAttribute("aria-busy");
+      byId("answer").classList.remove("stale");
+      reveal();
+      announce("Enter the board's own estimate first.");
+      const [regimen] = inOrder(answer.regimens, isPlanned);
+      about.board = await askOwn(byId("answer"), { answer, regimen, terms, service });
+    }
+    if (!signal.aborted) showAnswer(answer, about);
   } catch (error) {
-    if (error.name !== "AbortError") showProblems([{ field: "", message: "The service did not answer. Try again in a moment." }]);
+    if (error instanceof Refused) refused(error);
+    else if (error.name !== "AbortError") showProblems([{ field: "", message: "The service did not answer. Try again in a moment." }]);
   } finally {
     if (asking.signal === signal) byId("estimate").removeAttribute("aria-busy");
   }
 }
 
-function refused(status, errors) {
+function refused({ status, errors, message }) {
   announce("");
   byId("token-row").hidden = status !== 401 && byId("token-row").hidden;
   if (status === 401) byId("token").focus();
-  const problems = fromService(errors);
-  showProblems(problems.length ? problems : [{ field: "", message: `The service refused the request (${status}).` }]);
+  // A patient's field by its own name.
+  const problems = errors.map((each) => ({ field: each.field.replace(/^patient\./, ""), message: each.message }));
+  showProblems(problems.length ? problems : [{ field: "", message }]);
 }
 
 /** An answer that no longer belongs to what is entered must not be read as if it did. */
-function changed(event) {
-  if (event.target === byId("token")) return;
+function changed({ target }) {
+  if (target === byId("token") || target === byId("own") || byId("results").contains(target)) return;
   tally();
   const answer = byId("answer");
   if (answer.hidden || answer.classList.contains("stale")) return;
   answer.classList.add("stale");
   answer.prepend(make("p", { class: "changed" }, "The inputs were changed since. Press Estimate again."));
   announce("The inputs were changed since the estimates were made.");
+}
+
+/** Take over the regimens of a link; what the page does not know is left out, and said. */
+function follow(hash) {
+  const link = readLink(hash, data.cycles);
+  if (!link) return;
+  const unknown = regimens.choose(link);
+  start = link.view;
+  tally();
+  if (unknown) regimens.tell(`The link names ${unknown} regimen${unknown === 1 ? "" : "s"} that this service does not know.`);
 }
 
 form.addEventListener("submit", (event) => {
@@ -132,9 +159,17 @@ form.addEventListener("reset", () => {
   });
 });
 byId("print").addEventListener("click", () => window.print());
+byId("link").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("link").href = writeLink(regimens.choice(), data.cycles, view.current);
+  history.replaceState(null, "", byId("link").href);
+  // Only a secure page may write to the clipboard; the address bar holds the link in any case.
+  navigator.clipboard?.writeText(byId("link").href).catch(() => {});
+  byId("link-note").textContent = "The link is in the address bar and copied where the browser allows it. It names regimens only.";
+});
+window.addEventListener("hashchange", () => follow(location.hash));
 window.addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll("#answer details.entered, #answer details.assumed, #answer details.provenance"))
-    part.open = true;
+  for (const part of document.querySelectorAll("#answer details.entered, #answer details.assumed")) part.open = true;
 });
 // A link to a field inside a folded group opens it.
 document.addEventListener("click", (event) => {
@@ -147,4 +182,13 @@ document.addEventListener("click", (event) => {
 // A small screen starts with the first group alone, so that the regimens are within reach.
 if (window.matchMedia("(max-width: 700px)").matches)
   [...form.querySelectorAll("details.group")].slice(1).forEach((group) => (group.open = false));
+follow(location.hash);
 tally();
+// What the model tells of itself; the page works without it.
+service.get("model").then(
+  (told) => {
+    card = told;
+    byId("own-row").hidden = !told.features?.estimates;
+  },
+  () => {},
+);

@@ -9,6 +9,7 @@ export class RegimenChoice {
     this.place = place;
     this.cycles = cycles;
     this.planned = place.querySelector("#planned");
+    this.profile = place.querySelector("#profile");
     this.note = place.querySelector("#regimens-note");
     place.addEventListener("change", (event) => this.#changed(event.target));
     place.querySelector("#all").addEventListener("click", () => this.#tick(true));
@@ -18,16 +19,37 @@ export class RegimenChoice {
 
   /** The ticked regimens as the service takes them. */
   values() {
-    return this.#ticked().map((box) => {
-      const row = box.closest("[data-backbone]");
-      const count = Number(row.querySelector("input[type=number]").value);
-      return { backbone: row.dataset.backbone, biologic: box.dataset.biologic, [this.cycles]: count };
-    });
+    return this.#ticked().map((box) => this.#regimen(box));
   }
 
-  /** Whether a regimen is the planned one. */
-  isPlanned({ backbone, biologic }) {
-    return this.planned.value === `${backbone} ${biologic}`;
+  /** Every regimen that can be ticked, each with the cycles of its backbone. */
+  every() {
+    return this.#boxes().map((box) => this.#regimen(box));
+  }
+
+  /** What a link holds of the choice. */
+  choice() {
+    return { regimens: this.values(), planned: this.planned.value, profile: this.profile.value };
+  }
+
+  /** Take over a choice; returns how many of its regimens are not on the page. */
+  choose({ regimens, planned, profile }) {
+    for (const box of this.#boxes()) box.checked = false;
+    let unknown = 0;
+    for (const { backbone, biologic, [this.cycles]: count } of regimens) {
+      const box = this.#boxes().find((each) => this.#is(each, backbone, biologic));
+      if (!box) {
+        unknown += 1;
+        continue;
+      }
+      box.checked = true;
+      const number = this.#row(box).querySelector("input[type=number]");
+      if (count >= Number(number.min) && count <= Number(number.max)) number.value = Math.round(count);
+    }
+    this.planned.value = [...this.planned.options].some(({ value }) => value === planned) ? planned : "";
+    if ([...this.profile.options].some(({ value }) => value === profile)) this.profile.value = profile;
+    this.#changed(this.planned);
+    return unknown;
   }
 
   /** What the browser finds wrong with the choice, or an empty text. */
@@ -53,12 +75,29 @@ export class RegimenChoice {
     this.tell("");
   }
 
+  #boxes() {
+    return [...this.place.querySelectorAll("[data-biologic]")];
+  }
+
   #ticked() {
-    return [...this.place.querySelectorAll("[data-biologic]:checked")];
+    return this.#boxes().filter((box) => box.checked);
+  }
+
+  #row(box) {
+    return box.closest("[data-backbone]");
+  }
+
+  #is(box, backbone, biologic) {
+    return this.#row(box).dataset.backbone === backbone && box.dataset.biologic === biologic;
+  }
+
+  #regimen(box) {
+    const row = this.#row(box);
+    return { backbone: row.dataset.backbone, biologic: box.dataset.biologic, [this.cycles]: Number(row.querySelector("input[type=number]").value) };
   }
 
   #tick(checked) {
-    for (const box of this.place.querySelectorAll("[data-biologic]")) box.checked = checked;
+    for (const box of this.#boxes()) box.checked = checked;
     if (checked) this.tell("");
     this.place.dispatchEvent(new Event("change", { bubbles: true }));
   }
@@ -66,8 +105,7 @@ export class RegimenChoice {
   #changed(target) {
     if (target === this.planned && this.planned.value) {
       const [backbone, biologic] = this.planned.value.split(" ");
-      const row = this.place.querySelector(`[data-backbone="${backbone}"]`);
-      row.querySelector(`[data-biologic="${biologic}"]`).checked = true;
+      this.#boxes().find((box) => this.#is(box, backbone, biologic)).checked = true;
     }
     this.refresh();
   }

@@ -181,6 +181,16 @@ def test_the_states_have_words_in_the_order_in_which_they_are_drawn():
     assert list(embedded()["text"]["states"]) == list(page_text().states)
 
 
+def test_every_state_has_a_figure_of_its_own():
+    figures = [a["id"] for tag, a in ELEMENTS.found if tag == "symbol" and a["id"].startswith("person-")]
+    assert sorted(figures) == sorted(f"person-{state.replace('_', '-')}" for state in STATES)
+
+
+def test_what_is_not_modelled_is_told_once_and_shown_twice():
+    assert page_text().not_modelled.strip() in TEXT
+    assert embedded()["text"]["not_modelled"] == page_text().not_modelled
+
+
 def test_a_group_without_a_heading_is_named():
     parts = read_parts()
     next(f for f in parts["fields"] if f["name"] == "age_years")["group"] = "elsewhere"

@@ -1,0 +1,83 @@
+"""The board's own estimate, entered before the model's is seen."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.serving.page.canned import PREDICTION, untick_all_but
+
+OFFERED = {"features": {"estimates": True}}
+
+
+@pytest.fixture
+def asking(visit):
+    """A page that asks for the board's own estimate, and the bodies it sends."""
+    sent = []
+
+    def go(status=201):
+        page = visit(known=OFFERED)
+
+        def take(route):
+            sent.append(json.loads(route.request.post_data))
+            refusal = {"errors": [{"field": "ledger", "code": "ledger_unavailable", "message": "Not written."}]}
+            route.fulfill(
+                status=status, content_type="application/json", body="{}" if status < 400 else json.dumps(refusal)
+            )
+
+        page.route("**/estimates", take)
+        page.fill("#f-age_years", "54")
+        untick_all_but(page, "FOLFOX", "CAPOX")
+        page.select_option("#planned", label="FOLFOX")
+        page.get_by_label("Enter our own estimate first").check()
+        page.click("#estimate")
+        expect(page.locator("#own-number")).to_be_focused()
+        return page, sent
+
+    return go
+
+
+def test_it_is_not_offered_where_nothing_would_record_it(visit):
+    expect(visit().locator("#own")).to_be_hidden()
+
+
+def test_it_is_offered_and_off_at_first_where_it_is_recorded(visit):
+    own = visit(known=OFFERED).get_by_label("Enter our own estimate first")
+    expect(own).to_be_visible()
+    expect(own).not_to_be_checked()
+
+
+def test_the_models_estimate_is_seen_only_after_the_boards_own(asking):
+    page, sent = asking()
+    expect(page.locator("table.regimens")).to_have_count(0)
+    assert "38" not in page.locator("#answer").inner_text()
+    expect(page.locator("#answer")).to_contain_text("Of 100 patients like this started on FOLFOX, how many")
+    page.keyboard.type("45")
+    page.keyboard.press("Enter")
+    expect(page.locator(".board")).to_have_text("45% the board's own estimate")
+    expect(page.locator("tbody.regimen").first.locator(".board")).to_have_count(1)
+    assert sent == [{"prediction_id": PREDICTION, "outcome": "conversion_12m", "probability": 0.45}]
+
+
+def test_the_board_may_pass(asking):
+    page, sent = asking()
+    page.get_by_role("button", name="Show without").click()
+    expect(page.locator("tbody.regimen")).to_have_count(2)
+    expect(page.locator(".board")).to_have_count(0)
+    assert sent == []
+
+
+def test_an_estimate_that_is_no_percentage_is_not_sent(asking):
+    page, sent = asking()
+    page.keyboard.type("450")
+    page.get_by_role("button", name="Record, then show").click()
+    expect(page.locator("#own-note")).to_have_text("Enter a whole number from 0 to 100.")
+    assert sent == []
+
+
+def test_an_estimate_that_was_not_recorded_is_said_to_be_lost(asking):
+    page, _ = asking(503)
+    page.keyboard.type("45")
+    page.keyboard.press("Enter")
+    expect(page.locator("#own-note")).to_have_text("The estimate was not recorded. Not written.")
+    expect(page.locator("table.regimens")).to_have_count(0)
