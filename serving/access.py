@@ -48,6 +48,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/explain": _for(Role.PREDICT),
     "/predictions/{prediction_id}": _for(Role.PREDICT, Role.AUDIT),
     "/outcomes": _for(Role.OUTCOMES),
+    "/estimates": _for(Role.PREDICT),
     "/audit": _for(Role.AUDIT),
     "/audit/{part:path}": _for(Role.AUDIT),
     "/metrics": _for(Role.AUDIT),

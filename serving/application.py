@@ -46,6 +46,14 @@ class RequestModels(Protocol):
     def explain(self) -> type[BaseModel]:
         """Body of POST /explain."""
 
+    @property
+    def outcome(self) -> type[BaseModel]:
+        """Body of POST /outcomes."""
+
+    @property
+    def estimate(self) -> type[BaseModel]:
+        """Body of POST /estimates."""
+
     def message_for(self, loc: tuple[int | str, ...], error: Mapping[str, Any]) -> tuple[str, str, str]:
         """Word one of pydantic's errors: dotted path, code and message, none repeating the value."""
 

@@ -17,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 from serving.application import Application
 from serving.assets import Asset, read_assets
 from serving.problems import Refusal
+from serving.response import EstimateReceipt, OutcomeReceipt
 
 TITLE = "Resecta"
 VERSION = "0.1.0"
@@ -81,9 +82,11 @@ _WHEN = {
     400: "The body is no JSON",
     401: "The token is missing or wrong",
     403: "The token has no right to this, or the service has no token and can be reached from other machines",
-    404: "No such file",
+    404: "No such file or prediction",
     408: "The body did not arrive in time",
-    413: "The body is larger than 1 MiB",
+    409: "The idempotency key was used for other values",
+    410: "Removed under retention",
+    413: "The body is larger than 128 KiB, or 1 MiB with many patients",
     415: "The body is not announced as JSON",
     422: "Something in the body is not allowed; every problem is listed",
     429: "More requests than one caller may send; `Retry-After` says when the next may come",
@@ -91,6 +94,7 @@ _WHEN = {
     503: "There is no model, or too much to do; where waiting helps, `Retry-After` says how long",
 }
 _GUARDED = (401, 403, 429, 500, 503)
+_KEPT = (*_GUARDED, 404, 410)
 _BODY = (400, *_GUARDED, 408, 413, 415, 422)
 _JSON_OBJECT: Mapping[str, Any] = {"type": "object"}
 
@@ -112,10 +116,14 @@ def openapi_document(application: Application) -> dict[str, Any]:
             (models.batch, "validation"),
             (models.compare, "validation"),
             (models.explain, "validation"),
+            (models.outcome, "validation"),
+            (models.estimate, "validation"),
             (answers.predict, "serialization"),
             (answers.compare, "serialization"),
             (answers.explain, "serialization"),
             (answers.batch, "serialization"),
+            (OutcomeReceipt, "serialization"),
+            (EstimateReceipt, "serialization"),
             (Errors, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
@@ -125,13 +133,20 @@ def openapi_document(application: Application) -> dict[str, Any]:
     def errors(statuses: tuple[int, ...]) -> dict[str, Any]:
         return {str(status): _content(_WHEN[status], schema[Errors]) for status in sorted(statuses)}
 
-    def post(summary: str, body: type[BaseModel], answer: type[BaseModel]) -> dict[str, Any]:
+    def post(
+        summary: str, body: type[BaseModel], answer: type[BaseModel], *statuses: int, tag: str = "Predictions"
+    ) -> dict[str, Any]:
         return {
             "summary": summary,
-            "tags": ["Predictions"],
+            "tags": [tag],
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema[body]}}},
-            "responses": {"200": _content("The answer", schema[answer]), **errors(_BODY)},
+            "responses": {"200": _content("The answer", schema[answer]), **errors((*_BODY, *statuses))},
         }
+
+    def again(summary: str) -> dict[str, Any]:
+        named = {"name": "prediction_id", "in": "path", "required": True, "schema": {"type": "string"}}
+        found = {"200": _content("The answer as it was sent", schema[answers.predict])}
+        return {"summary": summary, "tags": ["Ledger"], "parameters": [named], "responses": {**found, **errors(_KEPT)}}
 
     def get(summary: str, media: str = "application/json", *statuses: int) -> dict[str, Any]:
         told = _JSON_OBJECT if media == "application/json" else {"type": "string"}
@@ -147,6 +162,13 @@ def openapi_document(application: Application) -> dict[str, Any]:
         "/predict_batch": {"post": post("Many patients", models.batch, answers.batch)},
         "/compare": {"post": post("Two regimens for one patient", models.compare, answers.compare)},
         "/explain": {"post": post("What moves one estimate", models.explain, answers.explain)},
+        "/predictions/{prediction_id}": {"get": again("An earlier answer, bit for bit")},
+        "/outcomes": {
+            "post": post("What became of a patient", models.outcome, OutcomeReceipt, 404, 409, 410, tag="Ledger")
+        },
+        "/estimates": {
+            "post": post("A board's own estimate", models.estimate, EstimateReceipt, 404, 410, tag="Ledger")
+        },
         "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json")},
         "/model": {"get": get("What the numbers rest on", "application/json")},
         "/readyz": {"get": unguarded("Whether predictions are answered", 503)},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema, create_model
@@ -28,6 +29,13 @@ from serving.wording import (
 #: Patients in one batch, and regimens in one request: three durations of each of the 20.
 MOST_PATIENTS = 1000
 MOST_REGIMENS = 60
+
+
+#: A word without spaces, so that no free text is kept.
+_KEY = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@-]+$")]
+_NAME = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
+_TEXT = Annotated[str, pydantic.StringConstraints(max_length=200)]
+_VALUE = bool | int | float | _TEXT | Annotated[list[_TEXT], pydantic.Field(max_length=50)] | None
 
 
 class Body(BaseModel):
@@ -50,6 +58,10 @@ class RequestModels:
         ``{"patient": {...}, "regimens": [first, second]}``.
     explain
         ``{"patient": {...}, "regimen": {...}, "outcome": name | null}``.
+    outcome
+        ``{"prediction_id": ..., "values": {...}, "idempotency_key": ... | null}``.
+    estimate
+        ``{"prediction_id": ..., "regimen": {...}, "outcome": name, "probability": p}``.
     """
 
     spec: Specification
@@ -57,6 +69,8 @@ class RequestModels:
     batch: type[BaseModel]
     compare: type[BaseModel]
     explain: type[BaseModel]
+    outcome: type[BaseModel]
+    estimate: type[BaseModel]
 
     def message_for(self, loc: Location, error: Mapping[str, Any]) -> Told:
         """Dotted path, code and message of one entry of `ValidationError.errors`, given with its input."""
@@ -89,6 +103,15 @@ def request_models(spec: Specification) -> RequestModels:
         __base__=Body,
         __doc__="One patient and the regimens to compare.",
         patient=(patient, pydantic.Field(title="Patient")),
+        reference=(
+            _KEY | None,
+            pydantic.Field(
+                default=None,
+                title="Patient reference",
+                description="A pseudonym of the hospital's, to find the patient's predictions again. Only a keyed "
+                "hash of it is kept.",
+            ),
+        ),
         **shared,
     )
     batch = create_model(
@@ -116,7 +139,31 @@ def request_models(spec: Specification) -> RequestModels:
             pydantic.Field(default=None, title="Outcome", description="The primary outcome when left out."),
         ),
     )
-    return RequestModels(spec, predict, batch, compare, explain)
+    prediction_id = (UUID, pydantic.Field(title="Prediction", description="Its `prediction_id`.", strict=False))
+    outcome = create_model(
+        "OutcomeRequest",
+        __base__=Body,
+        __doc__=(
+            "Everything known by now of what became of a patient; it stands in place of an earlier report, which is "
+            "kept. GET /specification and the data dictionary list the fields."
+        ),
+        prediction_id=prediction_id,
+        values=(dict[_NAME, _VALUE], pydantic.Field(title="Values", min_length=1, max_length=len(spec.fields))),
+        idempotency_key=(
+            _KEY | None,
+            pydantic.Field(default=None, title="Idempotency key", description="The same report sent twice is one."),
+        ),
+    )
+    estimate = create_model(
+        "EstimateRequest",
+        __base__=Body,
+        __doc__="What a board judged by itself, before it saw the model's.",
+        prediction_id=prediction_id,
+        regimen=(_regimen(spec), pydantic.Field(title="Regimen")),
+        outcome=(_one_of(spec.outcomes.names), pydantic.Field(title="Outcome")),
+        probability=(Annotated[float, pydantic.Field(ge=0, le=1)], pydantic.Field(title="Probability")),
+    )
+    return RequestModels(spec, predict, batch, compare, explain, outcome, estimate)
 
 
 def _attribute(field: Field, more: str = "", optional: bool = False) -> Any:

@@ -63,6 +63,25 @@ class Unknown(Part):
     high: Probability
 
 
+class OutcomeReceipt(Part):
+    """What the ledger holds of a report; a revision above 1 corrected an earlier one, which is kept."""
+
+    prediction_id: str
+    outcome_id: str
+    revision: int
+    recorded_at: str
+    seq: int
+    hash: str
+    existing: bool = Attribute(description="Whether this report stood already.")
+
+
+class EstimateReceipt(Part):
+    """A board's own estimate is in the ledger."""
+
+    prediction_id: str
+    recorded: bool
+
+
 class Model(Part):
     """Which model answered, and what it rests on."""
 

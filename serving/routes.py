@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +26,7 @@ from serving.logs import MODEL, PREDICTION
 from serving.measures import CONTENT_TYPE, Measures
 from serving.openapi import docs_assets, docs_page, openapi_document
 from serving.problems import BODY, refuse
+from serving.recorder import Recorder
 from serving.shadow import Shadow
 
 STATIC = Path(__file__).parent / "static"
@@ -42,6 +44,7 @@ _IDENTITY = ("name", "version", "spec_digest")
 SMALL_BODY = 8 * 1024
 
 _PRIVATE = {"cache-control": "no-store"}
+T = TypeVar("T")
 
 
 class Routes(Router):
@@ -61,6 +64,7 @@ class Routes(Router):
         self.measures = measures
         self.application = application if application is not None else Application()
         self.shadow: Shadow | None = None
+        self.recorder: Recorder | None = None
         # The evidence page comes with the bundle's code, and so does its style.
         self.static = {**read_assets(STATIC), **read_assets(EVIDENCE_STYLE.parent, (EVIDENCE_STYLE.name,))}
         self.docs = docs_assets()
@@ -71,6 +75,9 @@ class Routes(Router):
             ("POST", "/predict_batch", self.predict_batch),
             ("POST", "/compare", self.compare),
             ("POST", "/explain", self.explain),
+            ("GET", "/predictions/{prediction_id}", self.prediction),
+            ("POST", "/outcomes", self.outcome),
+            ("POST", "/estimates", self.estimate),
             ("GET", "/readyz", self.readiness),
             ("GET", "/livez", self.liveness),
             ("GET", "/", self.page),
@@ -96,19 +103,22 @@ class Routes(Router):
         await super().__call__(scope, receive, send)
 
     async def predict(self, request: Request) -> Response:
-        """Answer one patient."""
+        """Answer one patient, once the answer is in the ledger."""
         ready = self.application.ready()
+        started = time.perf_counter()
         body = await request.body()
 
-        def work() -> Response:
+        def work() -> tuple[dict[str, Any], Mapping[str, Any], bytes]:
             read = read_body(request.headers, body, ready.models.predict, ready.models)
             answer = ready.scorer.answer(read)
-            _named(request.scope, answer)
-            self.measures.answered([answer])
-            return self._shadowed(_json(answer, _PRIVATE), read, answer)
+            return read, answer, _encoded(answer)
 
         # A thread costs more than a patient does; a large body is no single patient, only costly to refuse.
-        return work() if len(body) <= SMALL_BODY else await self._aside(work)
+        read, answer, sent = work() if len(body) <= SMALL_BODY else await self._aside(work)
+        _named(request.scope, answer)
+        await self._record(request.scope, read, [(answer, sent)], started)
+        self.measures.answered([answer])
+        return self._shadowed(_sent(sent, _PRIVATE), read, answer)
 
     async def compare(self, request: Request) -> Response:
         """Answer how two regimens differ for one patient."""
@@ -133,18 +143,68 @@ class Routes(Router):
         return await self._aside(work)
 
     async def predict_batch(self, request: Request) -> Response:
-        """Answer many patients, in a thread beside the single ones."""
+        """Answer many patients, in a thread beside the single ones, once all are in the ledger."""
         ready = self.application.ready()
+        started = time.perf_counter()
         body = await request.body()
 
-        def work() -> Response:
+        def work() -> tuple[dict[str, Any], Mapping[str, Any], list[bytes]]:
             read = read_body(request.headers, body, ready.models.batch, ready.models)
             answer = ready.scorer.answer_batch(read)
-            _named(request.scope, answer)
-            self.measures.answered(answer["predictions"])
-            return self._shadowed(_json(answer, _PRIVATE), read, answer)
+            return read, answer, [_encoded(one) for one in answer["predictions"]]
 
-        return await self._aside(work)
+        read, answer, parts = await self._aside(work)
+        _named(request.scope, answer)
+        singles = [{**read, "patient": patient} for patient in read["patients"]]
+        made = list(zip(answer["predictions"], parts, strict=True))
+        await self._record(request.scope, read, made, started, singles)
+        self.measures.answered(answer["predictions"])
+        sent = b'{"predictions":[' + b",".join(parts) + b"]}"
+        return self._shadowed(_sent(sent, _PRIVATE), read, answer)
+
+    async def _record(
+        self,
+        scope: Scope,
+        read: Mapping[str, Any],
+        made: Sequence[tuple[Mapping[str, Any], bytes]],
+        started: float,
+        singles: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        recorder = self.recorder
+        if recorder is None or not recorder.on:
+            return
+        spent = 1000 * (time.perf_counter() - started)
+        asked = singles if singles is not None else [read]
+        drafts = [
+            recorder.predicted(scope, answer, sent, one, spent) for one, (answer, sent) in zip(asked, made, strict=True)
+        ]
+        await recorder.record(drafts)
+
+    async def prediction(self, request: Request) -> Response:
+        """Answer an earlier prediction, bit for bit as it was sent, whatever model answers now."""
+        prediction_id = str(request.path_params["prediction_id"])
+        return _sent(await self._recorder().stored(prediction_id), _PRIVATE)
+
+    async def outcome(self, request: Request) -> Response:
+        """Record what became of a patient."""
+        recorder, models = self._recorder(), self.application.ready().models
+        read = read_body(request.headers, await request.body(), models.outcome, models)
+        key = read.get("idempotency_key")
+        report = await recorder.outcome(request.scope, str(read["prediction_id"]), read["values"], key)
+        return _json(asdict(report), _PRIVATE)
+
+    async def estimate(self, request: Request) -> Response:
+        """Record what a board judged by itself."""
+        recorder, models = self._recorder(), self.application.ready().models
+        read = read_body(request.headers, await request.body(), models.estimate, models)
+        prediction_id = str(read["prediction_id"])
+        await recorder.estimate(request.scope, prediction_id, read["regimen"], read["outcome"], read["probability"])
+        return _json({"prediction_id": prediction_id, "recorded": True}, _PRIVATE)
+
+    def _recorder(self) -> Recorder:
+        if self.recorder is None or not self.recorder.on:
+            raise refuse(503, "ledger", "ledger_off", "The ledger of this service is switched off (RESECTA_LEDGER).")
+        return self.recorder
 
     def _shadowed(self, response: Response, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Response:
         """Have a challenger answer too, once the response is sent."""
@@ -157,7 +217,7 @@ class Routes(Router):
             response.background = BackgroundTask(offer)
         return response
 
-    async def _aside(self, work: Callable[[], Response]) -> Response:
+    async def _aside(self, work: Callable[[], T]) -> T:
         if self._waiting >= BATCHES_AT_ONCE + BATCHES_WAITING:
             message = "Too many batches are waiting. Send this one again in a few seconds."
             raise refuse(503, BODY, "busy", message, {"retry-after": "5"})
@@ -175,6 +235,9 @@ class Routes(Router):
         document: dict[str, Any] = {"status": "ready", "model": known}
         if application.refused is not None:
             document["refused"] = asdict(application.refused)
+        problem = None if self.recorder is None else self.recorder.problem
+        if problem is not None:
+            raise refuse(503, "ledger", "ledger_unavailable", problem)
         return _json(document, _PRIVATE)
 
     async def liveness(self, _: Request) -> Response:
@@ -205,7 +268,8 @@ class Routes(Router):
     async def model(self, _: Request) -> Response:
         """Answer what is known of the model: its version, data, and limits."""
         scorer = self.application.ready().scorer
-        return _json(scorer.model_card)
+        kept = self.recorder is not None and self.recorder.on
+        return _json({**scorer.model_card, "features": {"ledger": kept, "estimates": kept}})
 
     async def metrics(self, _: Request) -> Response:
         """Answer the counts of all workers."""
@@ -228,12 +292,20 @@ class Routes(Router):
         return _json({})
 
 
-def _json(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+def _encoded(document: Mapping[str, Any]) -> bytes:
     content = to_json(document)
     if b"NaN" in content or b"Infinity" in content:
         # Not JSON, unless within a text: this raises ValueError in the one case and writes it in the other.
         content = json.dumps(document, allow_nan=False).encode()
+    return content
+
+
+def _sent(content: bytes, headers: Mapping[str, str] | None = None) -> Response:
     return Response(content, headers=headers, media_type="application/json")
+
+
+def _json(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    return _sent(_encoded(document), headers)
 
 
 def _named(scope: Scope, answer: Mapping[str, Any]) -> None:

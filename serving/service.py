@@ -17,8 +17,10 @@ import bentoml
 from serving.application import assemble, describe
 from serving.connection import bound_connections
 from serving.gate import Gate
+from serving.lean import import_booster
 from serving.logs import write_events
 from serving.measures import Measures
+from serving.recorder import Recorder, ledger_opener
 from serving.routes import Routes
 from serving.settings import Settings
 from serving.shadow import Shadow
@@ -38,8 +40,10 @@ class Worker:
         write_events(settings.log)
         # Its lines hold addresses as they were sent, and BentoML's debug mode would show them.
         logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+        import_booster()
         # Before it is loaded: what changes meanwhile is then seen as a change.
         seen = fingerprint(settings.model, settings.store)
+        routes.recorder = Recorder(ledger_opener(os.environ, settings.store), measures)
         routes.application = assemble(settings)
         at_rest()
         Succession(routes, settings.model, settings.store, measures, seen=seen).start()

@@ -1,0 +1,198 @@
+"""The recorder: no answer leaves before its record is in the ledger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from starlette.types import Scope
+
+from features import InvalidValues
+from serving.access import LOCAL, Role
+from serving.ledger import (
+    Caller,
+    Conflict,
+    Draft,
+    Estimate,
+    Ledger,
+    LedgerBusy,
+    LedgerError,
+    LedgerUnavailable,
+    Prediction,
+    Removed,
+    Report,
+    open_ledger,
+)
+from serving.ledger.opening import ADDRESS
+from serving.logs import CALLER
+from serving.measures import Measures
+from serving.problems import BODY, Refusal, refuse
+from serving.settings import OFF
+
+log = logging.getLogger("resecta")
+
+_TRY_AGAIN = 2.0  # seconds until a ledger that could not be opened is tried again
+
+
+class Recorder:
+    """One worker's hold on the ledger.
+
+    Parameters
+    ----------
+    opening
+        Opens the ledger; called again later when it fails. None where the operator switched the ledger off: then
+        nothing is recorded, and the model's card says so.
+    """
+
+    def __init__(self, opening: Callable[[], Ledger] | None, measures: Measures) -> None:
+        self._opening, self._measures = opening, measures
+        self._ledger: Ledger | None = None
+        self._problem: str | None = None
+        self._tried = float("-inf")
+
+    @property
+    def on(self) -> bool:
+        """Whether answers are recorded."""
+        return self._opening is not None
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be recorded now; None when it can, or need not."""
+        if not self.on:
+            return None
+        try:
+            return self._open().problem
+        except Refusal as refusal:
+            return refusal.problems[0].message
+
+    def predicted(
+        self, scope: Scope, answer: Mapping[str, Any], sent: bytes, request: Mapping[str, Any], milliseconds: float
+    ) -> Prediction:
+        """Draft the record of one answer; the patient reference is kept as a keyed hash alone."""
+        reference = request.get("reference")
+        patient = self._open().pseudonym(reference) if self.on and reference else None
+        return Prediction(answer, sent, request, milliseconds, caller_of(scope, Role.PREDICT), patient)
+
+    async def record(self, drafts: Sequence[Draft]) -> None:
+        """Commit drafts; returns at once where the ledger is switched off.
+
+        Raises
+        ------
+        Refusal
+            503 when they are not known to be committed: the answer must then not be sent.
+        """
+        if not self.on:
+            return
+        started = time.perf_counter()
+        try:
+            await self._open().append(drafts)
+        except LedgerError as error:
+            self._measures.ledger_failed(len(drafts))
+            raise _not_recorded(error) from None
+        self._measures.committed(time.perf_counter() - started)
+
+    async def stored(self, prediction_id: str) -> bytes:
+        """An earlier answer, bit for bit.
+
+        Raises
+        ------
+        Refusal
+            404 when there is none, 410 when it was removed under retention, 503 without a ledger.
+        """
+        try:
+            found = await anyio.to_thread.run_sync(self._open().get, prediction_id)
+        except Removed as removed:
+            raise refuse(410, "prediction_id", "removed", str(removed)) from None
+        except LedgerError as error:
+            raise _not_recorded(error) from None
+        if found is None:
+            raise refuse(404, "prediction_id", "no_such_prediction", "No prediction with this id is in the ledger.")
+        return found
+
+    async def outcome(
+        self, scope: Scope, prediction_id: str, values: Mapping[str, Any], idempotency_key: str | None
+    ) -> Report:
+        """Record what became of a patient.
+
+        Raises
+        ------
+        Refusal
+            404 when there is no such prediction, 409 when the key was used for other values, 410 when the prediction
+            was removed, 422 with every problem of the values, 503 when it is not known to be committed.
+        """
+        ledger, caller = self._open(), caller_of(scope, Role.OUTCOMES)
+
+        def work() -> Report:
+            return ledger.record_outcome(prediction_id, values, caller=caller, idempotency_key=idempotency_key)
+
+        try:
+            report = await anyio.to_thread.run_sync(work)
+        except KeyError:
+            raise refuse(
+                404, "prediction_id", "no_such_prediction", "No prediction with this id is in the ledger."
+            ) from None
+        except Removed as removed:
+            raise refuse(410, "prediction_id", "removed", str(removed)) from None
+        except Conflict as conflict:
+            raise refuse(409, "idempotency_key", "conflict", str(conflict)) from None
+        except InvalidValues as invalid:
+            raise Refusal(422, tuple(invalid.problems)) from None
+        except LedgerError as error:
+            self._measures.ledger_failed()
+            raise _not_recorded(error) from None
+        self._measures.outcome_recorded(
+            "repeated" if report.existing else "first" if report.revision == 1 else "corrected"
+        )
+        return report
+
+    async def estimate(
+        self, scope: Scope, prediction_id: str, regimen: Mapping[str, Any], outcome: str, probability: float
+    ) -> None:
+        """Record what a board judged by itself about a prediction.
+
+        Raises
+        ------
+        Refusal
+            As `stored`, and 503 when it is not known to be committed.
+        """
+        await self.stored(prediction_id)
+        entry = {**regimen, "outcomes": {outcome: probability}}
+        await self.record([Estimate(prediction_id, [entry], caller_of(scope, Role.PREDICT))])
+
+    def _open(self) -> Ledger:
+        if self._opening is None:
+            raise refuse(503, "ledger", "ledger_off", "The ledger of this service is switched off (RESECTA_LEDGER).")
+        if self._ledger is None:
+            if time.monotonic() - self._tried >= _TRY_AGAIN:
+                self._tried = time.monotonic()
+                try:
+                    self._ledger, self._problem = self._opening(), None
+                except LedgerError as error:
+                    self._problem = str(error)
+                    log.error("The ledger cannot be opened: %s", error)
+            if self._ledger is None:
+                raise _not_recorded(LedgerUnavailable(self._problem or "It is being opened."))
+        return self._ledger
+
+
+def ledger_opener(environment: Mapping[str, str], store: Path) -> Callable[[], Ledger] | None:
+    """How the ledger of the environment is opened; None where it is switched off."""
+    if environment.get(ADDRESS, "").strip().lower() in OFF - {""}:
+        return None
+    return partial(open_ledger, environment, store)
+
+
+def caller_of(scope: Scope, role: Role) -> Caller:
+    """Who asks, as the ledger names them."""
+    return Caller(scope.get(CALLER) or LOCAL.name, role.value)
+
+
+def _not_recorded(error: LedgerError) -> Refusal:
+    if isinstance(error, LedgerBusy):
+        return refuse(503, BODY, "ledger_busy", f"Not answered: {error}", {"retry-after": "1"})
+    return refuse(503, BODY, "ledger_unavailable", f"Not answered, because the answer could not be recorded: {error}")

@@ -1,0 +1,135 @@
+"""No answer without its record: predictions, outcomes and a board's own estimates reach the ledger first."""
+
+import json
+
+import pytest
+
+from serving.application import describe, load
+from serving.ledger import LedgerUnavailable, open_ledger
+from serving.ledger.entry import Kind
+from serving.measures import Measures
+from serving.recorder import Recorder, ledger_opener
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = {"age_years": 61, "ras_status": "mutant", "n_liver_metastases": 4}
+STARTED = {"planned_backbone": "folfox", "planned_biologic": "bevacizumab"}
+REGIMEN = {"backbone": "folfox", "biologic": "bevacizumab", "planned_cycles": 6}
+
+
+@pytest.fixture(scope="module")
+def application(bundle, tmp_path_factory):
+    return load(describe(), str(bundle), tmp_path_factory.mktemp("none"))
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    return Recorder(ledger_opener({}, tmp_path), Measures())
+
+
+@pytest.fixture
+def recording(front, application, recorder):
+    made = front(application)
+    made.routes.recorder = recorder
+    return made
+
+
+@pytest.fixture
+def ledger(tmp_path, recording):
+    opened = open_ledger({}, tmp_path)
+    yield opened
+    opened.close()
+
+
+async def predict(client, **more):
+    return await client.post("/predict", json={"patient": PATIENT, "regimens": [REGIMEN], **more})
+
+
+async def test_an_answer_is_in_the_ledger_with_what_was_entered_and_is_given_again_bit_for_bit(recording, ledger):
+    async with recording.client() as client:
+        answer = await predict(client)
+        again = await client.get(f"/predictions/{answer.json()['prediction_id']}")
+    assert again.content == answer.content
+    stored = ledger.prediction(answer.json()["prediction_id"])
+    assert stored.record["inputs"]["entered"] == PATIENT
+    assert "sex" in stored.record["inputs"]["assumed"]
+    assert stored.record["caller"] == {"name": "local", "role": "predict"}
+
+
+async def test_a_patient_reference_is_kept_as_a_keyed_hash_alone(recording, ledger, tmp_path):
+    async with recording.client() as client:
+        first = await predict(client, reference="H-4711")
+        second = await predict(client, reference="H-4711")
+    kept = [ledger.prediction(a.json()["prediction_id"]).record["patient"] for a in (first, second)]
+    assert kept[0] == kept[1] and kept[0] is not None and "4711" not in kept[0]
+    assert not any(b"H-4711" in f.read_bytes() for f in tmp_path.iterdir() if f.is_file())
+
+
+async def test_a_batch_is_recorded_patient_by_patient(recording, ledger):
+    async with recording.client() as client:
+        answer = await client.post("/predict_batch", json={"patients": [PATIENT, {"age_years": 70}]})
+    ids = [p["prediction_id"] for p in answer.json()["predictions"]]
+    assert [json.loads(ledger.get(i)) for i in ids] == answer.json()["predictions"]
+    assert ledger.prediction(ids[1]).record["inputs"]["entered"] == {"age_years": 70}
+
+
+async def test_without_a_ledger_the_answer_is_a_503_that_says_so_and_carries_no_number(front, application):
+    def fail():
+        raise LedgerUnavailable("The disk is full.")
+
+    made = front(application)
+    made.routes.recorder = Recorder(fail, made.measures)
+    async with made.client() as client:
+        answer = await predict(client)
+        ready = await client.get("/readyz")
+    assert answer.status_code == ready.status_code == 503
+    (error,) = answer.json()["errors"]
+    assert error["code"] == "ledger_unavailable" and "The disk is full." in error["message"]
+    assert "probability" not in answer.text
+
+
+async def test_an_outcome_is_recorded_once_and_corrected_without_losing_the_first(recording, ledger):
+    async with recording.client() as client:
+        made = (await predict(client)).json()["prediction_id"]
+        body = {"prediction_id": made, "values": {"index_date": "2025-01-10", "conversion_12m": False}}
+        first = await client.post("/outcomes", json=body)
+        repeated = await client.post("/outcomes", json=body)
+        body["values"]["conversion_12m"] = True
+        corrected = await client.post("/outcomes", json=body)
+    assert [r.status_code for r in (first, repeated, corrected)] == [200, 200, 200], first.text
+    assert repeated.json()["existing"] and repeated.json()["seq"] == first.json()["seq"]
+    assert corrected.json()["revision"] == 2
+    assert len(ledger.outcomes(made)) == 2
+
+
+async def test_a_wrong_outcome_is_refused_with_every_field_and_an_unknown_prediction_is_not_found(recording):
+    async with recording.client() as client:
+        made = (await predict(client)).json()["prediction_id"]
+        wrong = await client.post("/outcomes", json={"prediction_id": made, "values": {"nonsense": 1, "age_years": 4}})
+        unknown = await client.post(
+            "/outcomes", json={"prediction_id": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "values": {"nonsense": 1}}
+        )
+    assert wrong.status_code == 422 and len(wrong.json()["errors"]) >= 2
+    assert unknown.status_code == 404
+
+
+async def test_a_boards_own_estimate_is_kept_with_its_prediction(recording, ledger):
+    async with recording.client() as client:
+        made = (await predict(client)).json()["prediction_id"]
+        body = {"prediction_id": made, "regimen": REGIMEN, "outcome": "conversion_12m", "probability": 0.3}
+        assert (await client.post("/estimates", json=body)).status_code == 200
+        assert (await client.get("/model")).json()["features"] == {"ledger": True, "estimates": True}
+    (kept,) = ledger.stored(Kind.ESTIMATE)
+    assert kept.record["prediction_id"] == made
+    assert kept.record["regimens"] == [{**REGIMEN, "outcomes": {"conversion_12m": 0.3}}]
+
+
+async def test_a_ledger_that_is_switched_off_records_nothing_and_says_so(front, application, tmp_path):
+    made = front(application)
+    made.routes.recorder = Recorder(ledger_opener({"RESECTA_LEDGER": "off"}, tmp_path), made.measures)
+    async with made.client() as client:
+        assert (await predict(client)).status_code == 200
+        assert (await client.get("/model")).json()["features"] == {"ledger": False, "estimates": False}
+        gone = await client.get("/predictions/whatever")
+    assert gone.status_code == 503 and gone.json()["errors"][0]["code"] == "ledger_off"
+    assert list(tmp_path.iterdir()) == []
