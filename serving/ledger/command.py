@@ -14,7 +14,8 @@ from features import Specification
 from serving.ledger.cohort import cohort
 from serving.ledger.errors import LedgerError
 from serving.ledger.export import export
-from serving.ledger.ledger import Ledger, open_ledger
+from serving.ledger.ledger import Ledger
+from serving.ledger.opening import open_ledger
 from serving.ledger.retention import retention
 from serving.ledger.verify import verify
 

@@ -162,9 +162,11 @@ class Database:
     @contextmanager
     def failing(self) -> Iterator[None]:
         """Turn what the database refuses into `LedgerUnavailable`."""
+        # The driver's own errors come unwrapped from what is set on a new connection.
+        driver: Any = self.engine.dialect.loaded_dbapi
         try:
             yield
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except (sa.exc.SQLAlchemyError, driver.Error, OSError) as error:
             raise LedgerUnavailable(self.complaint(getattr(error, "orig", None) or error)) from error
 
     def complaint(self, error: BaseException) -> str:

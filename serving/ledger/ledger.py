@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,8 +13,8 @@ from serving.ledger.caller import Caller
 from serving.ledger.checkpoint import Checkpoint, genuine
 from serving.ledger.database import Database, Synchronous
 from serving.ledger.entry import Draft, Kind, Receipt, canonical, digest_of, parts
-from serving.ledger.errors import LedgerError, LedgerUnavailable, Removed
-from serving.ledger.key import Key, find_key
+from serving.ledger.errors import LedgerError, Removed
+from serving.ledger.key import Key
 from serving.ledger.migrate import migrate
 from serving.ledger.outcome import Outcome, OutcomeRules, outcome_id
 from serving.ledger.packing import unpack
@@ -24,10 +23,6 @@ from serving.ledger.writer import Limits, Writer, write_one
 
 if TYPE_CHECKING:
     from features import Specification
-
-ADDRESS = "RESECTA_LEDGER"
-SYNCHRONOUS = "RESECTA_LEDGER_SYNC"
-FILE = "ledger.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,41 +264,6 @@ class Ledger:
                 f"The ledger {self.database.text} was begun with another key. Set RESECTA_LEDGER_KEY to that key, "
                 "or put its file ledger.key back."
             )
-
-
-def open_ledger(environment: Mapping[str, str], store: Path, *, make: bool = True, **options: Any) -> Ledger:
-    """Open the ledger that the environment names.
-
-    Parameters
-    ----------
-    environment
-        ``RESECTA_LEDGER`` (a URL; the file `ledger.db` in the store when not set), ``RESECTA_LEDGER_KEY`` and
-        ``RESECTA_LEDGER_SYNC`` (``full`` or ``normal``).
-    store
-        Folder of the ledger, when the URL is not set, and of the key's file.
-    make
-        Whether a ledger file may be made where there is none.
-    options
-        As `Ledger`.
-
-    Raises
-    ------
-    LedgerError, LedgerUnavailable
-        As `Ledger`.
-    """
-    store = store.absolute()
-    synchronous: Any = environment.get(SYNCHRONOUS, "").strip().lower() or "full"
-    try:
-        stands = (store / FILE).stat().st_size > 0
-    except FileNotFoundError:
-        stands = False
-    except OSError as error:
-        raise LedgerUnavailable(f"The ledger's folder cannot be read: {error.strerror}.") from None
-    named = environment.get(ADDRESS, "").strip()
-    if not (make or stands or named):
-        raise LedgerError(f"There is no ledger {FILE} in the store; RESECTA_STORE names its folder.")
-    url = named or str(sa.URL.create("sqlite", database=str(store / FILE)))
-    return Ledger(url, find_key(environment, store, make=make and not stands), synchronous=synchronous, **options)
 
 
 _BY_ID = sa.select(entries).where(entries.c.id == sa.bindparam("wanted"))

@@ -61,6 +61,8 @@ class Prediction:
         data = model.get("trained_on", {}).get("data_digest")
         asked = self.request.get("regimens")
         entered = {name: value for name, value in self.request["patient"].items() if value is not None}
+        # The scorer repeats a flag as the same object: by identity, a few are left of hundreds.
+        flags = {id(f): f for r in self.answer["regimens"] for f in r.get("flags", ())}.values()
         latency, version = round(self.latency_ms, 3), about.get("version")
         record = {
             "prediction_id": self.id,
@@ -69,7 +71,7 @@ class Prediction:
             "inputs": {"entered": entered, "assumed": [each["field"] for each in self.answer.get("assumed", ())]},
             "regimens": None if asked is None else [dict(regimen) for regimen in asked],
             "profile": self.request.get("profile"),
-            "flags": sorted({(f["code"], f["status"]) for r in self.answer["regimens"] for f in r.get("flags", ())}),
+            "flags": sorted({(f["code"], f["status"]) for f in flags}),
             "latency_ms": latency,
             "caller": {"name": self.caller.name, "role": self.caller.role},
             "patient": self.patient,

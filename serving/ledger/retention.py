@@ -24,7 +24,7 @@ _REASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,119}")
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class Sweep:
     """What a removal did: how many payloads, through which entry, and the checkpoint that says so."""
 
     count: int
@@ -34,10 +34,10 @@ class Removed:
 
 def retention(
     database: Database, key: Key, before: dt.date, reason: str, by: str, today: dt.date | None = None
-) -> Removed:
+) -> Sweep:
     """Remove the payloads of all entries older than a day; their places in the chain and their hashes stay.
 
-    Removed is what comes before the first entry that is not older, so that one number says through where.
+    Sweep is what comes before the first entry that is not older, so that one number says through where.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def retention(
         )
         count = connection.execute(sa.select(sa.func.count()).where(*old)).scalar() or 0
         if not count:
-            return Removed(0, 0, None)
+            return Sweep(0, 0, None)
         hash = connection.execute(sa.select(entries.c.hash).where(entries.c.seq == through)).scalar_one()
         removal = Removal(through, hash, count, before.isoformat(), reason, by)
         receipt = write_one(connection, lambda seq, previous: Checkpoint(key, seq, previous, removal))
@@ -89,4 +89,4 @@ def retention(
         connection.execute(sa.update(entries).where(*old).values(emptied))
     # What the log still holds of them goes too.
     database.tidy(empty=True)
-    return Removed(count, through, receipt)
+    return Sweep(count, through, receipt)

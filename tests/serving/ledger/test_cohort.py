@@ -58,11 +58,11 @@ def kept(ledger, scorer, spec, row, at, patient=None):
 @pytest.fixture(scope="module")
 def full(tmp_path_factory, scorer, spec, simulated):
     """A ledger of predictions made before cycle 1, each with what became of the patient."""
-    import serving.ledger.writer as writer
+    import serving.ledger.job as job
 
     with pytest.MonkeyPatch.context() as then:
         # Before any simulated patient began.
-        then.setattr(writer, "now", lambda: "2009-01-15T10:00:00.000000+00:00")
+        then.setattr(job, "now", lambda: "2009-01-15T10:00:00.000000+00:00")
         with Ledger(f"sqlite:///{tmp_path_factory.mktemp('full') / 'ledger.db'}", "k" * 40, spec=spec) as ledger:
             made = [kept(ledger, scorer, spec, row, None) for row in simulated.to_dict("records")]
             yield ledger, made

@@ -6,7 +6,7 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-import serving.ledger.writer as writer
+import serving.ledger.job as job
 from serving.ledger import Ledger, LedgerError, Removed
 from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
@@ -82,7 +82,7 @@ def test_the_table_refuses_changes_and_a_change_without_the_triggers_shows(ledge
 def test_retention_removes_and_the_chain_holds(ledger, predicted, monkeypatch):
     old, young = predicted(), predicted()
     with monkeypatch.context() as then:
-        then.setattr(writer, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
+        then.setattr(job, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
         ledger.append_sync([old])
     ledger.append_sync([young])
     assert retention(ledger.database, ledger.key, dt.date(2021, 1, 1), "policy", "auditor").count == 1

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-import serving.ledger.writer as writer
+import serving.ledger.job as job
 from serving.ledger import LedgerError, Removed
 from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
@@ -17,7 +17,7 @@ def aged(ledger, predicted, monkeypatch):
     """Three predictions of 2020, one with an outcome, and two of now."""
     old = [predicted(patient=ledger.pseudonym(f"patient {i}")) for i in range(3)]
     with monkeypatch.context() as then:
-        then.setattr(writer, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
+        then.setattr(job, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
         ledger.append_sync(old)
         ledger.record_outcome(old[0].id, STARTED)
     young = [predicted() for _ in range(2)]
