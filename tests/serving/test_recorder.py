@@ -91,7 +91,8 @@ async def test_without_a_ledger_the_answer_is_a_503_that_says_so_and_carries_no_
 async def test_an_outcome_is_recorded_once_and_corrected_without_losing_the_first(recording, ledger):
     async with recording.client() as client:
         made = (await predict(client)).json()["prediction_id"]
-        body = {"prediction_id": made, "values": {"index_date": "2025-01-10", "conversion_12m": False}}
+        values = {"index_date": "2025-01-10", "conversion_12m": False, **STARTED}
+        body = {"prediction_id": made, "values": values}
         first = await client.post("/outcomes", json=body)
         repeated = await client.post("/outcomes", json=body)
         body["values"]["conversion_12m"] = True
