@@ -32,8 +32,12 @@ from serving.traces import Traces
 
 log = logging.getLogger("resecta")
 
-#: Bytes of a request body. A batch of 1,000 full patients is about 700 kB.
+#: Bytes of a request body, where many patients may be sent and elsewhere. A batch of 1,000 full patients is about
+#: 700 kB, one patient with all fields and 20 regimens 4 kB. A body of 1 MiB can hold 60,000 unknown names, which
+#: take a second and 100 MB to refuse, so it is not taken where nothing of that size can be right.
 LARGEST_BODY = 1024 * 1024
+LARGEST_OF_ONE = 128 * 1024
+MANY: Final = frozenset({"/predict_batch", "/outcomes"})
 
 #: Seconds in which the whole body must arrive, however it is sliced; and in which the answer must be made,
 #: just below the 60 s after which BentoML would answer in its own shape.
@@ -133,7 +137,12 @@ class Gate:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                # uvicorn ends by the signal that it was sent, so nothing that waits for the interpreter's end runs.
+                if self.traces is not None:
+                    self.traces.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -167,6 +176,10 @@ class Gate:
             # After the first byte no other answer can be given: the server closes the connection.
             if STATUS not in scope:
                 await respond(refusal)(scope, receive, send)
+            # What was raised in a thread and the frames that it passed hold each other, and so the body, until the
+            # collector looks at the oldest generation, which it seldom does here.
+            for ended in (error, refusal):
+                ended.__traceback__ = ended.__context__ = None
 
     def _admit(self, scope: Scope) -> bytes:
         """Find out who asks, whether they may, and return the announced length of the body."""
@@ -253,10 +266,11 @@ class Gate:
         reading, body = scope["method"] not in _NO_BODY, b""
         try:
             if reading:
-                if length and not (length.isdigit() and len(length) < 12 and int(length) <= LARGEST_BODY):
-                    raise _too_large()
+                most = LARGEST_BODY if scope["path"] in MANY else LARGEST_OF_ONE
+                if length and not (length.isdigit() and len(length) < 12 and int(length) <= most):
+                    raise _too_large(most)
                 self._deadlines.set(task, self.body_within)
-                body = await self._body(receive)
+                body = await self._body(receive, most)
                 scope[SIZE] = len(body)
                 reading = False
             self._deadlines.set(task, ANSWER_WITHIN)
@@ -281,13 +295,13 @@ class Gate:
         finally:
             self._deadlines.clear(task)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, most: int) -> bytes:
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             # As nearly all are: in one piece, with nothing to keep count of.
             body = message.get("body", b"")
-            if len(body) > LARGEST_BODY:
-                raise _too_large()
+            if len(body) > most:
+                raise _too_large(most)
             return bytes(body)
         parts, size = [], 0
         try:
@@ -298,8 +312,8 @@ class Gate:
                 parts.append(part)
                 size += len(part)
                 self._arriving += len(part)
-                if size > LARGEST_BODY:
-                    raise _too_large()
+                if size > most:
+                    raise _too_large(most)
                 if self._arriving > ARRIVING:
                     text = "Too many bodies are arriving. Send this one again in a second."
                     raise refuse(503, BODY, "busy", text, {**_AGAIN, **_CLOSE})
@@ -351,8 +365,8 @@ def _names_this_machine(host: bytes) -> bool:
     return True
 
 
-def _too_large() -> Refusal:
-    limit = f"A body has at most {LARGEST_BODY} bytes (1 MiB). Send the patients in several batches."
+def _too_large(most: int) -> Refusal:
+    limit = f"A body has at most {most} bytes here; POST /predict_batch takes {LARGEST_BODY} with up to 1,000 patients."
     return refuse(413, BODY, "body_too_large", limit, _CLOSE)
 
 

@@ -12,12 +12,17 @@ import os
 # Read by BentoML at its first event, so set before it is imported.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
+from serving.lean import OPTIONAL, absent
+
+# Before anything of ours imports it.
+with absent(OPTIONAL):
+    import xgboost  # noqa: F401
+
 import bentoml
 
 from serving.application import assemble, describe
 from serving.connection import bound_connections
 from serving.gate import Gate
-from serving.lean import import_booster
 from serving.logs import write_events
 from serving.measures import Measures
 from serving.recorder import Recorder, ledger_opener
@@ -40,7 +45,6 @@ class Worker:
         write_events(settings.log)
         # Its lines hold addresses as they were sent, and BentoML's debug mode would show them.
         logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-        import_booster()
         # Before it is loaded: what changes meanwhile is then seen as a change.
         seen = fingerprint(settings.model, settings.store)
         routes.recorder = Recorder(ledger_opener(os.environ, settings.store), measures)

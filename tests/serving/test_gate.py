@@ -2,16 +2,19 @@
 
 import asyncio
 import base64
+import gc
 import json
 import logging
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from serving import gate as gates
 from serving.access import Role
-from serving.gate import LARGEST_BODY
+from serving.gate import LARGEST_BODY, LARGEST_OF_ONE
 from serving.logs import Form, RequestLog
+from serving.problems import Refusal
 from serving.settings import Settings
 from serving.tokens import TokenFile
 
@@ -91,10 +94,13 @@ async def test_every_answer_carries_the_security_headers(front, path):
     assert headers["x-frame-options"] == "DENY"
 
 
-@pytest.mark.parametrize("path", ["/predict", "/nothing"])
-async def test_a_body_over_one_mebibyte_is_refused(front, path):
+@pytest.mark.parametrize(
+    ("path", "most"), [("/predict_batch", LARGEST_BODY), ("/predict", LARGEST_OF_ONE), ("/nothing", LARGEST_OF_ONE)]
+)
+async def test_a_body_over_the_limit_of_its_address_is_refused(front, path, most):
     async with front().client() as client:
-        refused = await client.post(path, content=b" " * (LARGEST_BODY + 1), headers=JSON)
+        assert (await client.post(path, content=b" " * most, headers=JSON)).status_code in (400, 404)
+        refused = await client.post(path, content=b" " * (most + 1), headers=JSON)
     assert refused.status_code == 413
     assert only(refused)["code"] == "body_too_large"
     assert refused.headers["connection"] == "close"
@@ -110,7 +116,7 @@ async def test_a_body_without_announced_length_is_cut_off_where_the_limit_is_pas
             yield b" " * 65536
 
     async with front().client() as client:
-        assert (await client.post("/predict", content=endless(), headers=JSON)).status_code == 413
+        assert (await client.post("/predict_batch", content=endless(), headers=JSON)).status_code == 413
     assert sent <= LARGEST_BODY + 2 * 65536
 
 
@@ -359,3 +365,17 @@ async def test_the_line_of_a_request_names_caller_route_and_prediction_and_nothi
     assert (unknown["route"], unknown["status"]) == ("none", 404)
     assert (refused["status"], refused["client"]) == (401, "127.0.0.1")
     assert b"Jane" not in b"".join(lines) and TOKEN.encode() not in b"".join(lines)
+
+
+async def test_a_refused_body_is_not_kept_until_the_collector_comes(front):
+    gc.collect()
+    gc.disable()
+    try:
+        async with front().client() as client:
+            names = json.dumps({"patient": {f"n{n}": n for n in range(2000)}})
+            assert (await client.post("/predict", content=names, headers=JSON)).status_code == 422
+        kept = [part for part in gc.get_objects() if isinstance(part, Refusal | ValidationError)]
+    finally:
+        gc.enable()
+    # The thread that refused it may still have its refusal at hand, which by then leads to nothing.
+    assert not [error for error in kept if isinstance(error, ValidationError) or error.__traceback__ is not None]
