@@ -269,7 +269,7 @@ def test_every_module_that_is_run_exists():
 
 
 def test_every_variable_is_read_somewhere():
-    code = "".join(p.read_text("utf-8") for p in [ROOT / "stack.py", *(ROOT / "serving").glob("*.py")])
+    code = "".join(p.read_text("utf-8") for p in [ROOT / "stack.py", *(ROOT / "serving").rglob("*.py")])
     for page in PAGES:
         for name in set(re.findall(r"RESECTA_[A-Z_]+", page.read_text("utf-8"))):
             assert name in code, f"{page.name} names {name}, which nothing reads"
