@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from features import Specification
 from serving.ledger.cohort import cohort
-from serving.ledger.errors import LedgerError
+from serving.ledger.errors import LedgerError, LedgerUnavailable
 from serving.ledger.export import export
 from serving.ledger.ledger import Ledger
-from serving.ledger.opening import open_ledger
+from serving.ledger.opening import ADDRESS, open_ledger
 from serving.ledger.retention import retention
 from serving.ledger.verify import verify
 
@@ -196,6 +196,8 @@ def _with(
     try:
         with open_ledger(environment, store, make=False) as ledger:
             return work(ledger, out)
+    except LedgerUnavailable as error:
+        out.print(f"{error} {ADDRESS} and RESECTA_STORE say where it is.", soft_wrap=True)
     except LedgerError as error:
         out.print(str(error), soft_wrap=True)
     except OSError as error:

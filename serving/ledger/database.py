@@ -71,7 +71,7 @@ class Database:
             # Its log and index files take the permissions of the file.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise LedgerUnavailable(f"The ledger {self.text} cannot be written: {error.strerror}.") from None
+            raise LedgerUnavailable(f"The ledger cannot be written: {error.strerror}.") from None
         engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
             connect_args={"check_same_thread": False, "timeout": LOCK_WITHIN},
@@ -171,7 +171,7 @@ class Database:
 
     def complaint(self, error: BaseException) -> str:
         """What is said of an error: its kind alone, as the driver's words may repeat what was to be written."""
-        return f"The ledger {self.text} cannot be used ({type(error).__name__})."
+        return f"The ledger cannot be used ({type(error).__name__})."
 
     def prepare(self) -> None:
         """Give sqlite's log its full length, which halves the time of a commit.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LedgerError(Exception):
-    """The ledger refuses; the message says why and what to do, and holds no patient's value and no password."""
+    """The ledger refuses; the message says why and what to do, and holds no value, path or address."""
 
 
 class LedgerUnavailable(LedgerError):

@@ -261,7 +261,7 @@ class Ledger:
             return  # Tampered with, which `verify` says; what comes now is recorded all the same.
         if row.kind == Kind.CHECKPOINT and not known:
             raise LedgerError(
-                f"The ledger {self.database.text} was begun with another key. Set RESECTA_LEDGER_KEY to that key, "
+                "The ledger was begun with another key. Set RESECTA_LEDGER_KEY to that key, "
                 "or put its file ledger.key back."
             )
 

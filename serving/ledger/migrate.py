@@ -38,7 +38,7 @@ def migrate(database: Database) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise LedgerError(
-                f"The ledger {database.text} was written by a newer release; this one knows revision {HEAD}. "
+                f"The ledger was written by a newer release; this one knows revision {HEAD}. "
                 "Start that release, or name another ledger."
             ) from error
 

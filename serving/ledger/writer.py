@@ -136,7 +136,7 @@ class Writer:
 
     def _late(self) -> LedgerUnavailable:
         self.problem = f"Nothing was written within {self.limits.seconds:g} s."
-        return LedgerUnavailable(f"The ledger {self.database.text} did not write within {self.limits.seconds:g} s.")
+        return LedgerUnavailable(f"The ledger did not write within {self.limits.seconds:g} s.")
 
     def _run(self) -> None:
         ended = False
@@ -185,7 +185,7 @@ class Writer:
             return
         except Exception as error:
             self.problem = str(error) if isinstance(error, LedgerError) else f"{type(error).__name__}."
-            log.error("The ledger could not be written: %s", self.problem)
+            log.error("The ledger %s could not be written: %s", self.database.text, self.problem)
             message = f"The answer was not written to the ledger. {self.problem}"
             tell([(job, LedgerUnavailable(message)) for job in jobs])
             return

@@ -144,6 +144,7 @@ def test_a_ledger_that_went_away_is_unavailable_and_names_no_value(file, predict
         with pytest.raises(LedgerUnavailable) as refusal:
             ledger.append_sync([predicted()])
         forced("alter table gone rename to resecta_ledger")
+        assert "ledger.db" not in str(refusal.value)
         told = (str(refusal.value) + caplog.text).replace(str(file), "")
         assert "61" not in told
         ledger.append_sync([predicted()])
