@@ -67,14 +67,12 @@ class Parts:
             raise RunRefused(
                 f"{self.folder} holds an unfinished run. Give --resume to go on with it, or delete the folder."
             )
-        before: Mapping[str, Any] = {}
-        if state.is_file():
-            before = json.loads(state.read_text("utf-8"))
-        elif any(self.folder.iterdir()):
-            raise RunRefused(f"{self.folder} does not say of which run it is. Delete it and start again.")
-        else:
-            _write(state, json.dumps(identity, indent=1, sort_keys=True))
+        if not state.is_file():
+            if self.finished():
+                raise RunRefused(f"{self.folder} does not say of which run it is. Delete it and start again.")
+            _write(state, json.dumps(identity, indent=1, sort_keys=True))  # ended before it had begun
             return
+        before: Mapping[str, Any] = json.loads(state.read_text("utf-8"))
         differing = sorted(name for name in {*before, *identity} if before.get(name) != identity.get(name))
         if differing:
             raise RunRefused(

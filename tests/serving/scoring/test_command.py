@@ -286,6 +286,7 @@ def test_a_run_killed_at_any_moment_goes_on(tmp_path, bundle):
             if Parts(out).folder.exists() and len(Parts(out).finished()) >= parts:
                 break
             time.sleep(0.01)
+        assert process.poll() is None, "it ended before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     subprocess.run([*begin, str(out), str(bundle), "--resume"], env=environment, check=True)
