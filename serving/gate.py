@@ -37,7 +37,7 @@ log = logging.getLogger("resecta")
 #: take a second and 100 MB to refuse, so it is not taken where nothing of that size can be right.
 LARGEST_BODY = 1024 * 1024
 LARGEST_OF_ONE = 128 * 1024
-MANY: Final = frozenset({"/predict_batch", "/outcomes"})
+MANY: Final = frozenset({"/predict_batch"})
 
 #: Seconds in which the whole body must arrive, however it is sliced; and in which the answer must be made,
 #: just below the 60 s after which BentoML would answer in its own shape.

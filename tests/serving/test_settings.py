@@ -1,10 +1,14 @@
 """What the environment may say, and what it may not."""
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
+from serving.access import Role
+from serving.logs import Form
 from serving.settings import Settings, SettingsRefused, is_loopback
+from serving.tokens import TokenFile
 
 TOKEN = {"RESECTA_TOKEN": "a-long-random-text"}
 
@@ -62,4 +66,73 @@ def test_a_worker_reads_the_same_settings_from_the_environment_it_is_given():
     settings = Settings.from_environment(
         {**TOKEN, "RESECTA_HOST": "0.0.0.0", "RESECTA_WORKERS": "2", "RESECTA_BENCH": "1"}
     )
+    assert Settings.from_environment(settings.environment()) == settings
+
+
+def test_a_usable_token_of_the_store_stands_in_for_the_variable(tmp_path):
+    beyond = {"RESECTA_HOST": "0.0.0.0", "RESECTA_STORE": str(tmp_path)}
+    kept = TokenFile(tmp_path / "tokens.json")
+    kept.create("student", [Role.PREDICT], days=1, now=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    with pytest.raises(SettingsRefused, match="holds no usable token"):
+        Settings.from_environment(beyond)
+    kept.create("board", [Role.PREDICT])
+    assert Settings.from_environment(beyond).tokens == kept.path
+    kept.revoke("board")
+    with pytest.raises(SettingsRefused, match="resecta token create"):
+        Settings.from_environment(beyond)
+
+
+def test_an_unreadable_list_of_tokens_is_named_before_the_start(tmp_path):
+    (tmp_path / "tokens.json").write_text("{")
+    with pytest.raises(SettingsRefused, match="is no list of tokens"):
+        Settings.from_environment({"RESECTA_HOST": "0.0.0.0", "RESECTA_STORE": str(tmp_path)})
+
+
+def test_origins_are_taken_as_browsers_send_them():
+    named = {"RESECTA_ALLOWED_ORIGINS": "https://a.example, http://127.0.0.1:8080"}
+    assert Settings.from_environment(named).origins == ("https://a.example", "http://127.0.0.1:8080")
+    assert Settings.from_environment({}).origins == ()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "a.example",
+        "https://a.example/",
+        "https://*.example",
+        "https://A.example",
+        "https://u:p@a.example",
+        "ftp://a.example",
+        "https://a.example:x",
+        "https://",
+    ],
+)
+def test_what_no_browser_sends_as_origin_is_refused(origin):
+    with pytest.raises(SettingsRefused, match="RESECTA_ALLOWED_ORIGINS names"):
+        Settings.from_environment({"RESECTA_ALLOWED_ORIGINS": origin})
+
+
+@pytest.mark.parametrize(("text", "rate"), [("", None), ("0", 0.0), ("2.5", 2.5), ("1e3", 1000.0)])
+def test_a_rate_is_a_number_and_zero_is_none(text, rate):
+    assert Settings.from_environment({"RESECTA_RATE": text}).rate == rate
+
+
+@pytest.mark.parametrize("text", ["fast", "-1", "nan", "inf", "0.001", "1e9"])
+def test_a_rate_that_is_no_rate_is_refused(text):
+    with pytest.raises(SettingsRefused, match="RESECTA_RATE is"):
+        Settings.from_environment({"RESECTA_RATE": text})
+
+
+def test_the_form_of_the_log_is_one_of_three():
+    assert Settings.from_environment({}).log is Form.JSON
+    assert Settings.from_environment({"RESECTA_LOG": "OFF"}).log is Form.OFF
+    with pytest.raises(SettingsRefused, match="json, text, off"):
+        Settings.from_environment({"RESECTA_LOG": "verbose"})
+
+
+def test_guards_reach_the_workers_as_they_were_set():
+    named = {"RESECTA_ALLOWED_ORIGINS": "https://a.example", "RESECTA_RATE": "0.5", "RESECTA_LOG": "text"}
+    settings = Settings.from_environment(named)
     assert Settings.from_environment(settings.environment()) == settings
