@@ -337,6 +337,142 @@ def serve(
         _stop(str(error))
 
 
+@app.command()
+def score(
+    data: Annotated[Path, typer.Argument(help="Patients to score (.csv or .parquet), columns as in the dictionary.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    model: Annotated[str, typer.Option(help="models:/resecta@alias or a bundle folder.")] = "models:/resecta@champion",
+    regimens: Annotated[str, typer.Option(help="all, planned (each row's own), or names separated by commas.")] = "all",
+    no_intervals: Annotated[bool, typer.Option("--no-intervals", help="Probabilities alone; much faster.")] = False,
+    chunk: Annotated[int | None, typer.Option(min=1, help="Rows that a process holds at once.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a processor when omitted.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was ended.")] = False,
+    identifier: Annotated[str | None, typer.Option(help="Column to copy beside the row number.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Column to leave out knowingly.")] = None,
+    store: Store_ = None,
+) -> None:
+    """Score a large file in bounded memory. Exit 0 all rows, 1 some rejected, 2 nothing done."""
+    from serving.scoring.command import CHUNK, run_score
+
+    code = run_score(
+        data,
+        out,
+        model=model,
+        store=_store(store).folder,
+        regimens=regimens,
+        intervals=not no_intervals,
+        chunk=chunk or CHUNK,
+        workers=workers,
+        resume=resume,
+        identifier=identifier,
+        ignore=ignore or (),
+    )
+    raise typer.Exit(code)
+
+
+token = typer.Typer(help="Who may ask the service: tokens with roles.", no_args_is_help=True)
+app.add_typer(token, name="token")
+
+
+@token.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(help="Who will hold it: a system, not a person.")],
+    role: Annotated[list[str], typer.Option(help="predict, outcomes, audit or admin; may be repeated.")],
+    expires: Annotated[int | None, typer.Option(min=1, help="Days; without end when omitted.")] = None,
+    store: Store_ = None,
+) -> None:
+    """Make a token and show it once."""
+    from serving.tokens_command import run_token_create
+
+    raise typer.Exit(run_token_create(_store(store).folder, name, role, expires))
+
+
+@token.command("revoke")
+def token_revoke(name: Annotated[str, typer.Argument(help="Its name.")], store: Store_ = None) -> None:
+    """Withdraw a token; the next request with it is refused."""
+    from serving.tokens_command import run_token_revoke
+
+    raise typer.Exit(run_token_revoke(_store(store).folder, name))
+
+
+@token.command("list")
+def token_list(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, store: Store_ = None) -> None:
+    """List names, roles and dates; never a token."""
+    from serving.tokens_command import run_token_list
+
+    raise typer.Exit(run_token_list(_store(store).folder, as_json=as_json))
+
+
+ledger = typer.Typer(help="The append-only record of predictions and outcomes.", no_args_is_help=True)
+app.add_typer(ledger, name="ledger")
+
+
+@ledger.command("verify")
+def ledger_verify(
+    noted: Annotated[
+        str | None, typer.Option(help="SEQ:HASH of an earlier run: shows whether the end was cut.")
+    ] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the verdict as JSON.")] = None,
+    store: Store_ = None,
+) -> None:
+    """Walk the hash chain. Exit 0 whole, 1 broken (and where), 2 unreadable."""
+    from serving.ledger.command import run_verify
+
+    raise typer.Exit(run_verify(os.environ, _store(store).folder, noted=noted, json_path=json_path))
+
+
+@ledger.command("cohort")
+def ledger_cohort(
+    out: Annotated[Path, typer.Option(help="Registry to write (.csv or .parquet), for validate and retrain.")],
+    site: Annotated[str | None, typer.Option(help="Site code where the reports name none.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Also write the predictions that monitor reads.")] = None,
+    outcomes: Annotated[Path | None, typer.Option(help="Also write the outcomes that monitor reads.")] = None,
+    store: Store_ = None,
+) -> None:
+    """Join predictions with what became of the patients."""
+    from features import load_specification
+    from serving.ledger.command import run_cohort
+
+    code = run_cohort(
+        os.environ,
+        _store(store).folder,
+        load_specification(),
+        out,
+        site=site,
+        predictions=predictions,
+        outcomes=outcomes,
+    )
+    raise typer.Exit(code)
+
+
+@ledger.command("export")
+def ledger_export(
+    out: Annotated[Path, typer.Option(help="JSON lines to write, readable by you alone.")],
+    since: Annotated[int, typer.Option(min=1, help="First entry.")] = 1,
+    store: Store_ = None,
+) -> None:
+    """Write every entry for an audit."""
+    from serving.ledger.command import run_export
+
+    raise typer.Exit(run_export(os.environ, _store(store).folder, out, since=since))
+
+
+@ledger.command("retention")
+def ledger_retention(
+    before: Annotated[str, typer.Option(help="First day that is kept (YYYY-MM-DD).")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    by: By = None,
+    store: Store_ = None,
+) -> None:
+    """Remove the content of older entries; a signed checkpoint stays, so that the chain still verifies."""
+    import getpass
+
+    from serving.ledger.command import run_retention
+
+    who = by or getpass.getuser()
+    raise typer.Exit(run_retention(os.environ, _store(store).folder, before=before, reason=reason, by=who))
+
+
 evidence = typer.Typer(help="The published evidence behind the prior.", no_args_is_help=True)
 app.add_typer(evidence, name="evidence")
 

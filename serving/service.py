@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 # Read by BentoML at its first event, so set before it is imported.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -43,6 +44,8 @@ class Worker:
 
     def __init__(self) -> None:
         write_events(settings.log)
+        # The ledger's writer must not wait for an answer that is being made: at 5 ms, Python's default, it would.
+        sys.setswitchinterval(0.0005)
         # Its lines hold addresses as they were sent, and BentoML's debug mode would show them.
         logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
         # Before it is loaded: what changes meanwhile is then seen as a change.

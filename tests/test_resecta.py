@@ -34,6 +34,9 @@ def test_help_names_every_command_and_loads_nothing_heavy():
         "serve",
         "dictionary",
         "evidence",
+        "score",
+        "token",
+        "ledger",
         "up",
     ):
         assert command in told
