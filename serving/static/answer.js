@@ -140,7 +140,8 @@ function legend() {
   return make(
     "p",
     { class: "legend" },
-    "The light band is the plausible range (90%), the mark the estimate; ranges that overlap do not say that two regimens are alike. ",
+    make("span", { class: "drawn" }, "The light band is the plausible range (90%), the mark the estimate. "),
+    "Ranges that overlap do not say that two regimens are alike. ",
     "If resected: a description of those who have surgery under each regimen, not an effect of it. Associations, not causes.",
   );
 }

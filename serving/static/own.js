@@ -19,7 +19,12 @@ export function askOwn(place, { answer, regimen, terms, service }) {
       const value = Number(number.value);
       if (number.value === "" || !number.validity.valid) return tell("Enter a whole number from 0 to 100.");
       try {
-        await service.post("estimates", { prediction_id: answer.prediction_id, outcome: terms.primary.name, probability: value / 100 });
+        await service.post("estimates", {
+          prediction_id: answer.prediction_id,
+          regimen: terms.asked(regimen),
+          outcome: terms.primary.name,
+          probability: value / 100,
+        });
         return done(value / 100);
       } catch (error) {
         return tell(`The estimate was not recorded. ${error.message}`);

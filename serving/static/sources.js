@@ -3,7 +3,8 @@
 import { draw, make } from "./element.js";
 
 const SIZE = 240;
-const EDGE = 34;
+const EDGE = 38;
+const MARGIN = 18;
 
 export class SourcesView {
   /** @param {object} context what is shared by the views of one answer */
@@ -12,11 +13,13 @@ export class SourcesView {
     const { model } = answer;
     const basis = terms.basis(model);
     const { trained_on: data } = model;
+    const same = card?.version === model.version ? card : null; // a new model may have taken its place since
     const facts = [
       ["Rests on", basis.title],
       ["Data", data.text],
       ["Patients", data.patients ? String(data.patients) : ""],
       ["Model", `${model.name}, version ${model.version} (${model.learner})`],
+      ["Made", same?.created ? new Date(same.created).toLocaleDateString("en-GB", { dateStyle: "medium" }) : ""],
       ["Specification", model.spec_digest.slice(0, 12)],
       ["Flags", `version ${model.flags_version}`],
       ["Prediction", answer.prediction_id],
@@ -30,14 +33,14 @@ export class SourcesView {
       make("p", { class: "rests" }, basis.text),
       make("p", { class: "rests" }, make("a", { href: "evidence" }, "The published effects behind them, with their studies")),
       make("dl", {}, facts.map(entry)),
-      make("div", { class: "calibration" }, make("h4", {}, "Calibration"), calibration(card, model, terms)),
+      make("div", { class: "calibration" }, make("h4", {}, "Calibration"), calibration(same, terms)),
       make("div", { class: "unmodelled" }, make("h4", {}, "Not modelled"), make("p", {}, terms.text.not_modelled)),
     );
   }
 }
 
-function calibration(card, model, terms) {
-  const known = card?.version === model.version ? card.calibration : null;
+function calibration(card, terms) {
+  const known = card?.calibration;
   const curves = Object.entries(known?.curves ?? {});
   if (!curves.length) return make("p", {}, "There is no calibration plot: this model was not compared with the outcomes of patients.");
   const label = (name) => terms.outcomes.find((outcome) => outcome.name === name)?.label ?? name;
@@ -51,8 +54,8 @@ function calibration(card, model, terms) {
 }
 
 function plot(label, { predicted, observed, low, high }) {
-  const x = (p) => EDGE + (SIZE - EDGE - 8) * p;
-  const y = (p) => SIZE - EDGE - (SIZE - EDGE - 8) * p;
+  const x = (p) => EDGE + (SIZE - EDGE - MARGIN) * p;
+  const y = (p) => SIZE - EDGE - (SIZE - EDGE - MARGIN) * p;
   const path = (values) => predicted.map((p, i) => `${i ? "L" : "M"}${x(p).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
   const back = [...predicted.keys()].reverse().map((i) => `L${x(predicted[i]).toFixed(1)} ${y(low[i]).toFixed(1)}`).join("");
   const percent = (p) => `${Math.round(100 * p)}%`;

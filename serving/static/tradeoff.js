@@ -91,7 +91,7 @@ export class TradeoffView {
               "tr",
               { role: "row", class: chosen ? "chosen" : null },
               cell(head[0], String(number)),
-              make("th", { role: "rowheader", scope: "row" }, regimen.label, make("span", { class: "plan" }, ` ${regimen.planned_weeks} weeks${chosen ? ", chosen" : ""}`)),
+              make("th", { role: "rowheader", scope: "row" }, regimen.label, make("span", { class: "weeks" }, `, ${regimen.planned_weeks} weeks${chosen ? ", chosen" : ""}`)),
               cell(head[2], `${percent(x.probability)} (${range(x.low, x.high)})`),
               cell(head[3], `${percent(y.probability)} (${range(y.low, y.high)})`),
               cell(head[4], barred ? [icon("contraindicated"), " Yes"] : "No flag"),

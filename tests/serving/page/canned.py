@@ -42,8 +42,9 @@ class CannedScorer:
     }
     specification_document: ClassVar[dict[str, Any]] = {}
 
+    model_card: ClassVar[dict[str, Any]] = {**model, "created": "2026-01-01"}
+
     def __init__(self) -> None:
-        self.model_card: dict[str, Any] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -52,9 +53,6 @@ class CannedScorer:
         self.compared: list[Any] = []
         self.explained: list[Any] = []
         self.simulated = False
-        self.known: dict[str, Any] = {}
-        self.model_card.clear()
-        self.model_card |= {**self.model, "created": "2026-01-01"}
 
     def answer(self, request: Any) -> dict[str, Any]:
         """Answer each regimen that is asked."""

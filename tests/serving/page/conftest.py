@@ -55,7 +55,6 @@ def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def go(width: int = 1280, at: str = "", known: dict[str, Any] | None = None, **options: Any) -> Page:
-        served.scorer.model_card |= known or {}
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -63,6 +62,8 @@ def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda m: faults.append(m.text) if "Failed to load resource" not in m.text else None)
         page.on("request", lambda r: faults.append(r.url) if not r.url.startswith(served.address) else None)
+        if known:
+            page.route("**/model", lambda route: route.fulfill(json={**served.scorer.model_card, **known}))
         page.goto(served.address + at)
         return page
 

@@ -5,7 +5,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.serving.page.canned import PREDICTION, untick_all_but
+from serving.request import request_models
+from tests.serving.page.canned import PREDICTION, SPEC, untick_all_but
 
 OFFERED = {"features": {"estimates": True}}
 
@@ -56,7 +57,15 @@ def test_the_models_estimate_is_seen_only_after_the_boards_own(asking):
     page.keyboard.press("Enter")
     expect(page.locator(".board")).to_have_text("45% the board's own estimate")
     expect(page.locator("tbody.regimen").first.locator(".board")).to_have_count(1)
-    assert sent == [{"prediction_id": PREDICTION, "outcome": "conversion_12m", "probability": 0.45}]
+    assert sent == [
+        {
+            "prediction_id": PREDICTION,
+            "regimen": {"backbone": "folfox", "biologic": "none", "planned_cycles": 6},
+            "outcome": "conversion_12m",
+            "probability": 0.45,
+        }
+    ]
+    request_models(SPEC).estimate.model_validate_json(json.dumps(sent[0]))
 
 
 def test_the_board_may_pass(asking):

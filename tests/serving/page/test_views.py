@@ -141,7 +141,14 @@ def test_what_is_not_known_is_listed_by_what_it_could_change(answered):
 def test_the_sources_name_model_data_evidence_and_what_is_left_out(answered):
     page = answered("FOLFOX", view="sources")
     panel = page.locator("#panel-sources")
-    for shown in ("resecta, version 3 (evidence)", "Published studies.", PREDICTION, SPEC.digest[:12], "Immunotherapy"):
+    for shown in (
+        "resecta, version 3 (evidence)",
+        "Published studies.",
+        "1 Jan 2026",
+        PREDICTION,
+        SPEC.digest[:12],
+        "Immunotherapy",
+    ):
         expect(panel).to_contain_text(shown)
     expect(panel.get_by_role("link")).to_have_attribute("href", "evidence")
     expect(panel).to_contain_text("There is no calibration plot")
@@ -166,3 +173,9 @@ def test_no_view_shows_a_fraction_of_a_percent(answered):
         page.evaluate(OPEN_ALL)
         shown = page.locator(f"#panel-{view}").inner_text().replace("RECIST 1.1", "")
         assert re.findall(r"\d\.\d", shown) == []
+
+
+def test_a_curve_of_another_version_is_not_shown(answered):
+    curve = {"predicted": [0.1, 0.5], "observed": [0.1, 0.5], "low": [0.1, 0.5], "high": [0.1, 0.5]}
+    page = answered("FOLFOX", view="sources", known={"version": "4", "calibration": {"curves": {PRIMARY.name: curve}}})
+    expect(page.locator("#panel-sources")).to_contain_text("There is no calibration plot")
