@@ -166,7 +166,7 @@ def measure(
     if n < full:
         print(f"  {full / n * seconds:10.0f} s for all {full:,}, extrapolated")
     print(
-        f"  {used / n / alone:10.1f} times the {1e6 * alone:.1f} us of processor that {outcomes} bare boosters take a patient"
+        f"  {used / n / alone:10.1f} times the {1e6 * alone:.1f} us of processor a patient of {outcomes} bare boosters"
     )
 
 

@@ -264,6 +264,7 @@ def main() -> int:
             "RESECTA_MODEL": f"models:/{NAME}@{ALIAS}",
             "RESECTA_WORKERS": str(chosen.workers),
             "RESECTA_TOKEN": "",
+            "RESECTA_LOG": "off",
         }
         with running("-c", SERVE, **settings):
             deadline = time.monotonic() + 90
