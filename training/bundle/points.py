@@ -26,6 +26,7 @@ Single = NDArray[np.float32]
 Array = NDArray[np.float64]
 _EDGE = 1e-9
 _LARGEST = 80.0  # of a sum, beyond which single precision overflows
+_COMPLETED = 128  # different patients that are completed at a time: 128 * 128 draws * 75 columns * 8 bytes = 10 MB
 _SLICE = 64  # patients at a time, so that their draws stay within a core's cache: 64 * 128 * 20 * 4 bytes = 650 kB
 
 
@@ -181,13 +182,17 @@ class Points:
         columns = [c for name in sorted(sources) for c in self.spec.fields[name].columns]
         first, which = _alike([some[c] for c in columns])
         case_mix = self.prior.parameters.case_mix
-        completed = case_mix.complete(some.take(first), DRAWS, only=sources)
         names = [self.factors[j] for j in members]
-        made = self.spec.encoding.patient_matrix(completed, names).reshape(len(first), DRAWS, len(members))
+        made = np.empty((len(members), len(first), DRAWS), dtype=np.float32)
+        for start in range(0, len(first), _COMPLETED):
+            part = some.take(first[start : start + _COMPLETED])
+            completed = case_mix.complete(part, DRAWS, only=sources)
+            values = self.spec.encoding.patient_matrix(completed, names)
+            made[:, start : start + part.n] = values.T.reshape(len(members), part.n, DRAWS)
         found = []
         for i, j in enumerate(members):
             here = wanted[j, rows]
-            found.append(_Drawn(names[i], rows[here], made[:, :, i].astype(np.float32), which[here]))
+            found.append(_Drawn(names[i], rows[here], made[i], which[here]))
         return found
 
     def _sum(self, used: Sequence[_Sum], inputs: Single, drawn: Sequence[_Drawn], start: int, summed: Single) -> None:

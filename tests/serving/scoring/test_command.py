@@ -269,7 +269,7 @@ def test_several_processes_make_the_file_that_one_makes(tmp_path, bundle):
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on(tmp_path, bundle):
-    data = many(tmp_path / "in.csv", 3000)
+    data = many(tmp_path / "in.csv", 2000)
     script = "import sys; from pathlib import Path; from serving.scoring.command import run_score\n"
     script += "if __name__ == '__main__': sys.exit(run_score(Path(sys.argv[1]), Path(sys.argv[2]), model=sys.argv[3], "
     script += "regimens='folfox', chunk=100, workers=2, resume='--resume' in sys.argv, intervals=False))"
@@ -279,7 +279,7 @@ def test_a_run_killed_at_any_moment_goes_on(tmp_path, bundle):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     begin = [sys.executable, str(file), str(data)]
     subprocess.run([*begin, str(whole), str(bundle)], env=environment, check=True)
-    for parts in (0, 3, 9, 20):
+    for parts in (0, 3, 12):
         process = subprocess.Popen([*begin, str(out), str(bundle), "--resume"], env=environment, start_new_session=True)
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
