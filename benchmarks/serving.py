@@ -1,9 +1,9 @@
 """Latency of `POST /predict` beside what surrounds it: python -m benchmarks.serving
 
-Starts the service of the current settings (RESECTA_MODEL, RESECTA_STORE) with its constant endpoint, and a bare
-server that answers fixed bytes, and asks all of them in turns within one run, so that a busy machine slows each
-alike. The bare server shows what client, kernel and loop cost: no row can be faster. Ratios hold across
-machines, milliseconds do not.
+Starts the service of the current settings (RESECTA_MODEL, RESECTA_STORE) with its ledger and its own constant endpoint;
+a BentoML service that answers a constant; `mlflow models serve` on the same model, which answers each outcome for one
+regimen; and a bare server that answers fixed bytes. All are asked in turns within one run, so that a busy machine
+slows each alike. Ratios hold across machines, milliseconds do not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -34,6 +34,7 @@ SERVE = (
     "import os, sys; from serving.launch import serve; from serving.settings import Settings; "
     "sys.exit(serve(Settings.from_environment(os.environ)))"
 )
+FLOOR, MLFLOW = "BentoML constant endpoint", "mlflow models serve"
 BARE_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -81,7 +82,7 @@ class Target:
 
     name: str
     port: int
-    request: bytes
+    requests: list[bytes]
     seconds: list[float] = field(default_factory=list)
     elapsed: float = 0.0
     failed: int = 0
@@ -92,9 +93,9 @@ class Target:
         connections = await asyncio.gather(*made)
 
         async def client(connection: Connection) -> None:
-            for _ in range(requests // concurrency):
+            for step in range(max(requests // concurrency, 1)):
                 started = time.perf_counter()
-                status = await connection.ask(self.request)
+                status = await connection.ask(self.requests[step % len(self.requests)])
                 if keep:
                     self.seconds.append(time.perf_counter() - started)
                     self.failed += status != 200
@@ -138,7 +139,8 @@ def running(*arguments: str, **environment: str) -> Iterator[None]:
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        # MLflow looks for uvicorn on the path.
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -179,50 +181,84 @@ async def measure(targets: list[Target], requests: int, rounds: int, concurrency
 
 
 def report(targets: list[Target], concurrency: int) -> None:
-    constant = next(target for target in targets if target.name == "constant endpoint")
-    print(f"\nconcurrency {concurrency}, {len(constant.seconds)} requests each")
-    print(f"{'':24}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{'p50 ratio':>11}{'p99 ratio':>11}")
+    floors = [target for target in targets if target.name in (FLOOR, MLFLOW)]
+    print(f"\nconcurrency {concurrency}, {len(targets[-1].seconds)} requests each")
+    heads = "".join(f"{name:>16}" for name in ("p50 / BentoML", "rate / mlflow"))
+    print(f"{'':26}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{heads}")
+    by_name = {target.name: target for target in floors}
     for target in targets:
         p50, p99 = target.quantile(0.5), target.quantile(0.99)
-        ratios = p50 / constant.quantile(0.5), p99 / constant.quantile(0.99)
         rate = len(target.seconds) / target.elapsed
-        print(f"{target.name:24}{p50:9.3f}{p99:9.3f}{rate:10.0f}{ratios[0]:11.2f}{ratios[1]:11.2f}", end="")
+        floor, other = by_name.get(FLOOR), by_name.get(MLFLOW)
+        first = f"{p50 / floor.quantile(0.5):16.2f}" if floor else f"{'-':>16}"
+        second = f"{rate / (len(other.seconds) / other.elapsed):16.1f}" if other else f"{'-':>16}"
+        print(f"{target.name:26}{p50:9.3f}{p99:9.3f}{rate:10.0f}{first}{second}", end="")
         print(f"   {target.failed} FAILED" if target.failed else "")
+
+
+def varied(everything: dict[str, object]) -> list[dict[str, object]]:
+    """The example and patients like it, so that no cache of single values is measured."""
+    patient = everything["patient"]
+    assert isinstance(patient, dict)
+    numbers = [name for name, value in patient.items() if isinstance(value, int) and not isinstance(value, bool)]
+    return [
+        {**everything, "patient": {**patient, **{name: patient[name] + step % 7 for name in numbers}}}
+        for step in range(7)
+    ]
+
+
+def mlflow_row(store: str) -> dict[str, object]:
+    """The registered model's own example, as `mlflow models serve` takes it."""
+    from features import load_specification
+    from training.registration import input_example
+
+    row = input_example(load_specification()).iloc[0]
+    return {"dataframe_split": {"columns": list(row.index), "data": [row.tolist()]}}
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description="Latency of POST /predict and of what surrounds it.")
     arguments.add_argument("--requests", type=int, default=2000, help="of each target at each concurrency")
     arguments.add_argument("--rounds", type=int, default=10, help="turns that the targets take")
-    arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 8])
+    arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 64])
+    arguments.add_argument("--no-mlflow", action="store_true", help="leave out `mlflow models serve`")
     chosen = arguments.parse_args()
 
     settings = Settings.from_environment(os.environ)
-    port, bare_port = free_port(), free_port()
+    port, bento, bare_port, mlflow = (free_port() for _ in range(4))
     example = json.loads((ROOT / "examples" / "patient.json").read_text())
     everything = {key: value for key, value in example.items() if key != "regimens"}
     single = {**example, "regimens": example["regimens"][:1]}
     bare_server = f"import uvloop; from benchmarks.serving import bare; uvloop.run(bare({bare_port}))"
-
-    with (
-        running("-c", SERVE, RESECTA_PORT=str(port), RESECTA_HOST="127.0.0.1", RESECTA_BENCH="1"),
-        running("-c", bare_server),
-    ):
+    address = f"sqlite:///{settings.store / 'mlflow.db'}"
+    with ExitStack() as started:
+        ours = {"RESECTA_PORT": str(port), "RESECTA_HOST": "127.0.0.1", "RESECTA_BENCH": "1", "RESECTA_LOG": "off"}
+        started.enter_context(running("-c", SERVE, **ours, RESECTA_RATE="0"))
+        started.enter_context(running("-c", bare_server))
+        serve = ("-m", "bentoml", "serve", "benchmarks.constant:Constant", "--port", str(bento))
+        started.enter_context(running(*serve, "--host", "127.0.0.1"))
         status, reason = wait_for(f"http://127.0.0.1:{port}/readyz")
-        requests = {
-            "bare server": (bare_port, "/constant", everything),
-            "constant endpoint": (port, "/constant", everything),
-            "predict, 1 regimen": (port, "/predict", single),
-            "predict, all regimens": (port, "/predict", everything),
-        }
+        wait_for(f"http://127.0.0.1:{bento}/livez")
+        if not chosen.no_mlflow:
+            answer = ("-m", "mlflow", "models", "serve", "-m", settings.model, "--env-manager", "local")
+            place = ("--host", "127.0.0.1", "--port", str(mlflow), "--workers", str(settings.workers))
+            started.enter_context(running(*answer, *place, MLFLOW_TRACKING_URI=address, MLFLOW_REGISTRY_URI=address))
+            wait_for(f"http://127.0.0.1:{mlflow}/ping", 180)
         if status != 200:
             print(f"The service is not ready, so /predict is not measured: {reason}")
         for concurrency in chosen.concurrency:
             targets = [
-                Target(name, at, post(path, body, settings.token))
-                for name, (at, path, body) in requests.items()
-                if status == 200 or path != "/predict"
+                Target("bare server", bare_port, [post("/constant", everything, None)]),
+                Target("our constant endpoint", port, [post("/constant", everything, settings.token)]),
+                Target(FLOOR, bento, [post("/constant", {"patient": everything["patient"]}, None)]),
             ]
+            if not chosen.no_mlflow:
+                targets.append(Target(MLFLOW, mlflow, [post("/invocations", mlflow_row(address), None)]))
+            if status == 200:
+                single_requests = [post("/predict", body, settings.token) for body in varied(single)]
+                all_requests = [post("/predict", body, settings.token) for body in varied(everything)]
+                targets.append(Target("predict, 1 regimen", port, single_requests))
+                targets.append(Target("predict, all 20 regimens", port, all_requests))
             uvloop.run(measure(targets, chosen.requests, chosen.rounds, concurrency))
             report(targets, concurrency)
     return 0
