@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,6 +18,8 @@ from features import MAX_WEEKS, Field, Part, Specification, UnknownRegimen
 from features.field import Frozen
 from serving.form import TEMPLATES, environment, form_groups, pretty
 from serving.wording import cycles_field
+
+STATIC = Path(__file__).parent / "static"
 
 
 class PageTextError(ValueError):
@@ -113,6 +116,8 @@ def render_page(spec: Specification, model_card: Mapping[str, Any]) -> str:
             profiles=spec.flags.profiles,
             basis=_basis(text, model_card),
             not_modelled=text.not_modelled,
+            # Modules that import one another would otherwise be fetched one after the other.
+            scripts=sorted(file.name for file in STATIC.glob("*.js")),
             card=model_card,
             data=page_data(spec, text),
         )

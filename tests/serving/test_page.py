@@ -109,6 +109,11 @@ def test_what_the_page_loads_is_there():
     assert {*(Path(p).name for p in loaded), *imported} <= {f.name for f in FILES}
 
 
+def test_every_script_is_fetched_at_once():
+    preloaded = [a["href"] for tag, a in ELEMENTS.found if tag == "link" and a.get("rel") == "modulepreload"]
+    assert preloaded == [f"static/{script.name}" for script in SCRIPTS]
+
+
 def names() -> set[str]:
     parts = [*SPEC.fields, *SPEC.derived, *SPEC.outcomes.names, *(r.code for r in SPEC.flags.rules)]
     parts += [p.name for p in (*SPEC.regimens.backbones, *SPEC.regimens.biologics) if p.drugs]

@@ -61,15 +61,15 @@ def test_the_page_fits_from_a_phone_to_a_projector(answered):
 @pytest.mark.parametrize("width", [pytest.param(320, marks=pytest.mark.slow), 1440])
 def test_axe_finds_nothing_in_any_view(answered, width):
     page = answered("FOLFOX", "FOLFOX + panitumumab", width=width, bypass_csp=True)  # axe is injected
-    page.evaluate(OPEN_ALL)
-    found = {}
     for view in VIEWS:
         page.click(f"#tab-{view}")
         page.wait_for_timeout(100)
-        context = None if view == VIEWS[0] else "#answer"
-        for v in Axe().run(page, context=context).response["violations"]:
-            found[view, v["id"], v["impact"]] = [n["target"] for n in v["nodes"]]
-    assert found == {}
+    # One run is as good as six, and takes a sixth of the time.
+    page.evaluate("document.querySelectorAll('.panel').forEach((panel) => (panel.hidden = false))")
+    page.evaluate(OPEN_ALL)
+    expect(page.locator(".panel:visible")).to_have_count(len(VIEWS))
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["impact"], [n["target"] for n in v["nodes"]]) for v in found] == []
 
 
 def test_axe_finds_nothing_in_questions_errors_and_a_stale_answer(visit):
