@@ -30,6 +30,7 @@ import pyarrow.parquet as parquet
 import xgboost as xgb
 
 from features import Field, Kind, Patients, Specification, load_specification
+from serving.scoring.command import CHUNK
 from serving.settings import Settings
 from serving.source import find_bundle
 from training.bundle import Bundle, load_bundle
@@ -176,7 +177,7 @@ def main() -> int:
     arguments.add_argument("--with-intervals", type=int, default=FULL_WITH_INTERVALS, help="0 leaves it out")
     arguments.add_argument("--missing", type=float, default=0.2, help="share of optional inputs left out")
     arguments.add_argument("--workers", type=int, default=0, help="0 is one for each processor")
-    arguments.add_argument("--chunk", type=int, default=10_000)
+    arguments.add_argument("--chunk", type=int, default=CHUNK)
     arguments.add_argument("--model", help="URI or folder; RESECTA_MODEL when omitted")
     arguments.add_argument("--folder", help="for some gigabytes; the system's temporary folder when omitted")
     chosen = arguments.parse_args()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from serving.scoring.chunk import Done, Job
     from serving.scoring.table import Chunk, Table
 
-CHUNK = 10_000
+CHUNK = 5_000
 _ALIKE = 0.8  # similarity of two names from which one is taken for a slip of the other
 
 
