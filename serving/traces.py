@@ -91,7 +91,7 @@ def open_traces(environment: Mapping[str, str]) -> Traces | None:
         return None
     try:
         exporter = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter").OTLPSpanExporter
-    except ImportError:
-        log.warning("%s is set, and no traces are sent: install %s.", ENDPOINTS[0], PACKAGE)
+    except ImportError as error:
+        log.warning("%s is set, and no traces are sent (%s): install %s.", ENDPOINTS[0], error, PACKAGE)
         return None
     return Traces(exporter())
