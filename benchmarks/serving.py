@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -142,10 +143,13 @@ def running(*arguments: str, **environment: str) -> Iterator[None]:
         # MLflow looks for uvicorn on the path.
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         stdout=subprocess.DEVNULL,
+        # A file, for the service writes a line a request; a terminal or a pipe would be measured as well.
+        stderr=(log := tempfile.TemporaryFile()),
     )
     try:
         yield
     finally:
+        log.close()
         process.send_signal(signal.SIGTERM)
         process.wait(30)
 
@@ -232,7 +236,7 @@ def main() -> int:
     bare_server = f"import uvloop; from benchmarks.serving import bare; uvloop.run(bare({bare_port}))"
     address = f"sqlite:///{settings.store / 'mlflow.db'}"
     with ExitStack() as started:
-        ours = {"RESECTA_PORT": str(port), "RESECTA_HOST": "127.0.0.1", "RESECTA_BENCH": "1", "RESECTA_LOG": "off"}
+        ours = {"RESECTA_PORT": str(port), "RESECTA_HOST": "127.0.0.1", "RESECTA_BENCH": "1"}
         started.enter_context(running("-c", SERVE, **ours, RESECTA_RATE="0"))
         started.enter_context(running("-c", bare_server))
         serve = ("-m", "bentoml", "serve", "benchmarks.constant:Constant", "--port", str(bento))
