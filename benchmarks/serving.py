@@ -137,21 +137,21 @@ def free_port() -> int:
 
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        # MLflow looks for uvicorn on the path.
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
-        stdout=subprocess.DEVNULL,
-        # A file, for the service writes a line a request; a terminal or a pipe would be measured as well.
-        stderr=(log := tempfile.TemporaryFile()),
-    )
-    try:
-        yield
-    finally:
-        log.close()
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+    # A file, for the service writes a line a request; a terminal or a pipe would be measured as well.
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            # MLflow looks for uvicorn on the path.
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
 
 
 def wait_for(address: str, seconds: float = 60) -> tuple[int, str]:
