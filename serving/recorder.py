@@ -16,6 +16,7 @@ from features import InvalidValues
 from serving.access import LOCAL, Role
 from serving.ledger import (
     Caller,
+    Challenge,
     Conflict,
     Draft,
     Estimate,
@@ -33,6 +34,7 @@ from serving.logs import CALLER
 from serving.measures import Measures
 from serving.problems import BODY, Refusal, refuse
 from serving.settings import OFF
+from serving.shadow import Shadowed
 
 log = logging.getLogger("resecta")
 
@@ -163,6 +165,16 @@ class Recorder:
         await self.stored(prediction_id)
         entry = {**regimen, "outcomes": {outcome: probability}}
         await self.record([Estimate(prediction_id, [entry], caller_of(scope, Role.PREDICT))])
+
+    def shadowed(self, shadowed: Shadowed) -> None:
+        """Record what a challenger would have answered; called in the shadow's thread, and lost if it cannot be."""
+        if not self.on:
+            return
+        try:
+            draft = Challenge(shadowed.prediction_id, shadowed.answer, shadowed.seconds)
+            self._open().append_sync([draft])
+        except (LedgerError, Refusal):
+            self._measures.ledger_failed()
 
     def _open(self) -> Ledger:
         if self._opening is None:

@@ -55,7 +55,7 @@ class Worker:
         at_rest()
         Succession(routes, settings.model, settings.store, measures, seen=seen).start()
         if settings.shadow is not None:
-            routes.shadow = Shadow(describe(), counter=measures)
+            routes.shadow = Shadow(describe(), recorder=routes.recorder.shadowed, counter=measures)
             routes.shadow.start()
             Succession(routes.shadow, settings.shadow, settings.store).start()
 

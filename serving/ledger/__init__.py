@@ -1,6 +1,7 @@
 """The ledger: every prediction and what became of it, append-only and chained by hashes."""
 
 from serving.ledger.caller import Caller
+from serving.ledger.challenge import Challenge
 from serving.ledger.entry import Draft, Kind, Receipt
 from serving.ledger.errors import LedgerBusy, LedgerError, LedgerUnavailable, Removed
 from serving.ledger.estimate import Estimate, estimate_problems
@@ -12,6 +13,7 @@ from serving.ledger.writer import Limits
 
 __all__ = [
     "Caller",
+    "Challenge",
     "Conflict",
     "Draft",
     "Estimate",

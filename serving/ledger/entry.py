@@ -23,6 +23,7 @@ class Kind(StrEnum):
     PREDICTION = "prediction"
     OUTCOME = "outcome"
     ESTIMATE = "estimate"  # the board's own, entered before it saw the model's
+    SHADOW = "shadow"  # what a challenger would have answered; never shown
     CHECKPOINT = "checkpoint"  # signed with the ledger's key
 
 

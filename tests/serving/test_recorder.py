@@ -9,6 +9,7 @@ from serving.ledger import LedgerUnavailable, open_ledger
 from serving.ledger.entry import Kind
 from serving.measures import Measures
 from serving.recorder import Recorder, ledger_opener
+from serving.shadow import Shadowed
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +124,18 @@ async def test_a_boards_own_estimate_is_kept_with_its_prediction(recording, ledg
     (kept,) = ledger.stored(Kind.ESTIMATE)
     assert kept.record["prediction_id"] == made
     assert kept.record["regimens"] == [{**REGIMEN, "outcomes": {"conversion_12m": 0.3}}]
+
+
+async def test_what_a_challenger_would_have_answered_is_recorded_and_never_given_again(recording, recorder, ledger):
+    async with recording.client() as client:
+        answer = (await predict(client)).json()
+        challenged = {**answer, "model": {**answer["model"], "version": "9"}}
+        recorder.shadowed(Shadowed(answer["prediction_id"], {}, challenged, 0.004))
+        again = await client.get(f"/predictions/{answer['prediction_id']}")
+    (kept,) = ledger.stored(Kind.SHADOW)
+    assert kept.record["model"]["version"] == "9"
+    assert kept.record["regimens"][0]["outcomes"] == answer["regimens"][0]["outcomes"]
+    assert again.json() == answer
 
 
 async def test_a_ledger_that_is_switched_off_records_nothing_and_says_so(front, application, tmp_path):
