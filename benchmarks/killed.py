@@ -1,6 +1,6 @@
 """The service killed under load, again and again: python -m benchmarks.killed --times 20
 
-Eight connections ask for predictions while the whole process group is killed (SIGKILL) at a random moment. Afterwards
+Eight connections ask for predictions while workers and supervisor are killed (SIGKILL) at a random moment. Afterwards
 every prediction id that a client had received must be in the ledger, the chain must be whole, and the service must
 start again on the same store. RESECTA_STORE must hold a champion; the ledger is made in a folder of its own.
 """
@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 
 from benchmarks.serving import ROOT, SERVE, free_port, wait_for
 from serving.ledger import open_ledger
@@ -45,7 +45,9 @@ async def once(port: int, body: bytes, process: subprocess.Popen[bytes], seconds
     until = asyncio.Event()
     clients = [asyncio.create_task(load(port, body, received, until)) for _ in range(CLIENTS)]
     await asyncio.sleep(seconds)
-    os.killpg(process.pid, signal.SIGKILL)
+    # The workers first: they are what answers.
+    for one in (*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)):
+        one.kill()
     until.set()
     await asyncio.gather(*clients)
     return received
@@ -72,7 +74,6 @@ def main() -> int:
                 env=environment,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,
             )
             status, reason = wait_for(f"http://127.0.0.1:{port}/readyz")
             while status != 200 and time.monotonic() - began < 60:

@@ -24,6 +24,7 @@ import bentoml
 from serving.application import assemble, describe
 from serving.connection import bound_connections
 from serving.gate import Gate
+from serving.launch import end_with_parent
 from serving.logs import write_events
 from serving.measures import Measures
 from serving.recorder import Recorder, ledger_opener
@@ -43,6 +44,7 @@ class Worker:
     """One process that answers: it loads the model, ready or not, and each later one that takes its place."""
 
     def __init__(self) -> None:
+        end_with_parent()
         write_events(settings.log)
         # The ledger's writer must not wait for an answer that is being made: at 5 ms, Python's default, it would.
         sys.setswitchinterval(0.0005)

@@ -27,7 +27,7 @@ WEEKS = (6, 12, 24)  # durations between which a settled effect of time is looke
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 _CHUNK = 32
 _NOISE = 8  # counts drawn for each draw of the chances
-_EDGE = 1e-9  # rounding
+_EDGE = 1e-6  # rounding, in single precision
 HELD = Figure(value=1.0)
 
 
