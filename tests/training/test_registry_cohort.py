@@ -9,8 +9,8 @@ import pytest
 from features import Patients, load_specification
 from features.rule import Condition
 from training.registry import build_cohort
-from training.registry.facts import answers
 from training.simulator import simulate
+from validation.answers import answers
 
 SPEC = load_specification()
 

@@ -13,9 +13,9 @@ from training.effects.declared import RegimenPart, Resolved, alike, components
 from training.effects.outcome_model import Predicted
 from training.effects.recorded import Recorded
 from training.registry import Cohort
-from training.registry.facts import answers
 from validation import propensity
 from validation.aipw import Influence, aipw, arm_contrast, log_risk_ratio, overlap_weighted, scores, weighted_mean
+from validation.answers import answers
 from validation.overlap import within
 from validation.propensity import Propensity
 

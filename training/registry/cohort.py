@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features import DEFAULT_WEEKS, Kind, Patients, Regimen, Specification, Time
-from training.registry.facts import answers
 from training.registry.layout import Layout, load_layout
+from validation.answers import answers
 
 Column = NDArray[np.float64]
 DAYS_A_MONTH = 30.4375

@@ -14,8 +14,8 @@ from features import Field, Kind, Patients, Specification
 from features.encoding import Encoding
 from features.field import Frozen
 from features.rule import Condition
-from training.registry.facts import answers
 from training.simulator.shape import Column, Shape, as_uniform, score
+from validation.answers import answers
 
 
 class Trait(Frozen):
