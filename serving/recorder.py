@@ -176,9 +176,21 @@ class Recorder:
         except (LedgerError, Refusal):
             self._measures.ledger_failed()
 
-    def _open(self) -> Ledger:
-        if self._opening is None:
+    def required(self) -> Recorder:
+        """This recorder, for what cannot be done without a ledger.
+
+        Raises
+        ------
+        Refusal
+            503 where the ledger is switched off.
+        """
+        if not self.on:
             raise refuse(503, "ledger", "ledger_off", "The ledger of this service is switched off (RESECTA_LEDGER).")
+        return self
+
+    def _open(self) -> Ledger:
+        self.required()
+        assert self._opening is not None
         if self._ledger is None:
             if time.monotonic() - self._tried >= _TRY_AGAIN:
                 self._tried = time.monotonic()

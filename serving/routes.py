@@ -64,7 +64,7 @@ class Routes(Router):
         self.measures = measures
         self.application = application if application is not None else Application()
         self.shadow: Shadow | None = None
-        self.recorder: Recorder | None = None
+        self.recorder = Recorder(None, measures)
         # The evidence page comes with the bundle's code, and so does its style.
         self.static = {**read_assets(STATIC), **read_assets(EVIDENCE_STYLE.parent, (EVIDENCE_STYLE.name,))}
         self.docs = docs_assets()
@@ -171,7 +171,7 @@ class Routes(Router):
         singles: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         recorder = self.recorder
-        if recorder is None or not recorder.on:
+        if not recorder.on:
             return
         spent = 1000 * (time.perf_counter() - started)
         asked = singles if singles is not None else [read]
@@ -183,11 +183,11 @@ class Routes(Router):
     async def prediction(self, request: Request) -> Response:
         """Answer an earlier prediction, bit for bit as it was sent, whatever model answers now."""
         prediction_id = str(request.path_params["prediction_id"])
-        return _sent(await self._recorder().stored(prediction_id), _PRIVATE)
+        return _sent(await self.recorder.stored(prediction_id), _PRIVATE)
 
     async def outcome(self, request: Request) -> Response:
         """Record what became of a patient."""
-        recorder, models = self._recorder(), self.application.ready().models
+        recorder, models = self.recorder.required(), self.application.ready().models
         read = read_body(request.headers, await request.body(), models.outcome, models)
         key = read.get("idempotency_key")
         report = await recorder.outcome(request.scope, str(read["prediction_id"]), read["values"], key)
@@ -195,16 +195,11 @@ class Routes(Router):
 
     async def estimate(self, request: Request) -> Response:
         """Record what a board judged by itself."""
-        recorder, models = self._recorder(), self.application.ready().models
+        recorder, models = self.recorder.required(), self.application.ready().models
         read = read_body(request.headers, await request.body(), models.estimate, models)
         prediction_id = str(read["prediction_id"])
         await recorder.estimate(request.scope, prediction_id, read["regimen"], read["outcome"], read["probability"])
         return _json({"prediction_id": prediction_id, "recorded": True}, _PRIVATE)
-
-    def _recorder(self) -> Recorder:
-        if self.recorder is None or not self.recorder.on:
-            raise refuse(503, "ledger", "ledger_off", "The ledger of this service is switched off (RESECTA_LEDGER).")
-        return self.recorder
 
     def _shadowed(self, response: Response, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Response:
         """Have a challenger answer too, once the response is sent."""
@@ -235,7 +230,7 @@ class Routes(Router):
         document: dict[str, Any] = {"status": "ready", "model": known}
         if application.refused is not None:
             document["refused"] = asdict(application.refused)
-        problem = None if self.recorder is None else self.recorder.problem
+        problem = self.recorder.problem
         if problem is not None:
             raise refuse(503, "ledger", "ledger_unavailable", problem)
         return _json(document, _PRIVATE)
@@ -268,7 +263,7 @@ class Routes(Router):
     async def model(self, _: Request) -> Response:
         """Answer what is known of the model: its version, data, and limits."""
         scorer = self.application.ready().scorer
-        kept = self.recorder is not None and self.recorder.on
+        kept = self.recorder.on
         return _json({**scorer.model_card, "features": {"ledger": kept, "estimates": kept}})
 
     async def metrics(self, _: Request) -> Response:
