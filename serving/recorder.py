@@ -177,7 +177,7 @@ class Recorder:
             self._measures.ledger_failed()
 
     def required(self) -> Recorder:
-        """This recorder, for what cannot be done without a ledger.
+        """Return this recorder, for what cannot be done without a ledger.
 
         Raises
         ------
