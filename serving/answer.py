@@ -17,6 +17,7 @@ from features.flag import Flag, Occasion
 from training.bundle import Bundle
 from training.bundle.case_mix import FieldMix
 from training.bundle.drivers import explain
+from training.bundle.scores import STATES
 from training.bundle.support import level
 
 _DIGITS = 4  # a hundredth of a percentage point: finer than any evidence, coarse enough to read
@@ -182,10 +183,13 @@ class Scorer:
         # By patient, regimen, outcome and part: probability, low, high.
         numbers = np.round(scores.stacked.transpose(1, 3, 2, 0), _DIGITS).tolist()
         # The states are left unrounded, so that they sum to 1 as far as floating point goes.
-        states = {name: values.tolist() for name, values in scores.states.items()}
+        states = np.stack(list(scores.states.values())).transpose(1, 2, 0).tolist()
+        # By patient, regimen, state and bound; rounded outwards, so that no state lies outside its own range.
+        low, high = (10**_DIGITS * bound.transpose(0, 2, 1) for bound in scores.state_bounds)
+        ranges = (np.stack([np.floor(low), np.ceil(high)], axis=-1) / 10**_DIGITS).tolist()
         strata = self.spec.encoding.strata(coded)
         return [
-            self._one(record, planned, numbers[i], {name: v[i] for name, v in states.items()}, strata[i], profile)
+            self._one(record, planned, numbers[i], states[i], ranges[i], strata[i], profile)
             for i, record in enumerate(records)
         ]
 
@@ -194,7 +198,8 @@ class Scorer:
         record: Mapping[str, Any],
         planned: _Planned,
         numbers: Sequence[Sequence[Sequence[float]]],
-        states: Mapping[str, Sequence[float]],
+        states: Sequence[Sequence[float]],
+        ranges: Sequence[Sequence[Sequence[float]]],
         stratum: NDArray[np.int64],
         profile: str,
     ) -> dict[str, Any]:
@@ -214,7 +219,10 @@ class Scorer:
                         name: {"probability": part[0], "low": part[1], "high": part[2], **given}
                         for (name, given), part in zip(self._given, numbers[j], strict=True)
                     },
-                    "states": {name: column[j] for name, column in states.items()},
+                    "states": dict(zip(STATES, states[j], strict=True)),
+                    "state_ranges": {
+                        name: {"low": low, "high": high} for name, (low, high) in zip(STATES, ranges[j], strict=True)
+                    },
                     "flags": [self._flag(f) for f in flags[j]],
                 }
                 for j, described in enumerate(planned.described)

@@ -37,6 +37,13 @@ class Estimate(Part):
     given: str | None = Attribute(default=None, description="The event that is presupposed; absent: none.")
 
 
+class Range(Part):
+    """A 90% interval."""
+
+    low: Probability
+    high: Probability
+
+
 class Difference(Part):
     """A difference of probabilities with its 90% interval, and what may be said of it."""
 
@@ -146,6 +153,7 @@ def response_models(spec: Specification) -> ResponseModels:
         outcome.name: (Estimate, Attribute(title=outcome.label)) for outcome in spec.outcomes.outcomes
     }
     states: dict[str, Any] = {state: (Probability, ...) for state in STATES}
+    ranges: dict[str, Any] = {state: (Range, ...) for state in STATES}
     regimen = create_model(
         "RegimenAnswer",
         __base__=Part,
@@ -157,6 +165,10 @@ def response_models(spec: Specification) -> ResponseModels:
         label=(str, ...),
         outcomes=(create_model("Outcomes", __base__=Part, **outcomes), ...),
         states=(create_model("States", __base__=Part, __doc__="They exclude each other and sum to 1.", **states), ...),
+        state_ranges=(
+            create_model("StateRanges", __base__=Part, __doc__="90% intervals of the states.", **ranges),
+            ...,
+        ),
         support=(Support, ...),
         flags=(list[RaisedFlag], ...),
     )

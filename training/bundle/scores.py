@@ -39,12 +39,15 @@ class Scores:
     stacked
         P(outcome | given) and the bounds of its 90% interval, shape (3, n, o, r).
     states
-        Not resected, resected without and with major complication, by name; they sum to 1.
+        Not resected, resected without and with major complication, by name; they sum to 1. Each of shape (n, r).
+    state_bounds
+        Lower and upper bound of the 90% interval of each state, in their order, shape (2, n, 3, r).
     """
 
     names: tuple[str, ...]
     stacked: Array
     states: Mapping[str, Array]
+    state_bounds: Array
 
     @property
     def probability(self) -> Mapping[str, Array]:
@@ -160,8 +163,10 @@ class Engine:
             self._block(patients.take(np.arange(s, min(s + _CHUNK, patients.n))), regimens, intervals)
             for s in range(0, patients.n, _CHUNK)
         ]
-        stacked = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
-        return Scores(self.names, stacked, self._states_of(stacked[0]))
+        both = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        count = len(self.names)
+        states = {name: both[0, :, count + i] for i, name in enumerate(STATES)}
+        return Scores(self.names, both[:, :, :count], states, both[1:, :, count:])
 
     def compare(self, patients: Patients, first: Regimen, second: Regimen) -> Comparison:
         """Compare two regimens for each patient: first minus second.
@@ -175,8 +180,8 @@ class Engine:
         states_point, states_drawn = self._states_of(point), self._states_of(drawn)
         difference = {n: point[:, i, 0] - point[:, i, 1] for n, i in zip(names, rows, strict=True)}
         spread = {n: drawn[:, i, :, 0] - drawn[:, i, :, 1] for n, i in zip(names, rows, strict=True)}
-        difference |= {n: v[..., 0] - v[..., 1] for n, v in states_point.items()}
-        spread |= {n: v[..., 0] - v[..., 1] for n, v in states_drawn.items()}
+        difference |= {n: v[..., 0] - v[..., 1] for n, v in zip(STATES, states_point, strict=True)}
+        spread |= {n: v[..., 0] - v[..., 1] for n, v in zip(STATES, states_drawn, strict=True)}
         bounds = {n: _bounds(v, axis=1) for n, v in spread.items()}
         return Comparison(
             difference=difference,
@@ -193,14 +198,25 @@ class Engine:
             base = self._points.pooled(some, asked)
             final = [self._final(name, some, asked, base[:, i]) for i, name in enumerate(self.names)]
             point[start : start + some.n] = self._chain(expit(np.stack(final, axis=1)))[..., : len(regimens)]
-        return Scores(self.names, np.broadcast_to(point, (3, *point.shape)), self._states_of(point))
+        states = np.stack(self._states_of(point), axis=1)
+        repeated = np.broadcast_to(states, (2, *states.shape))
+        return Scores(
+            self.names,
+            np.broadcast_to(point, (3, *point.shape)),
+            dict(zip(STATES, states.swapaxes(0, 1), strict=True)),
+            repeated,
+        )
 
     @cached_property
     def _points(self) -> Points:
         return Points(self.prior if self.shown is None else self.shown)
 
     def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> Array:
+        """Outcomes and, after them, states: probability, low and high; shape (3, n, o + 3, r)."""
         point, drawn = self.reported(patients, regimens, intervals)
+        point, drawn = (
+            np.concatenate([part, np.stack(self._states_of(part), axis=1)], axis=1) for part in (point, drawn)
+        )
         if not intervals:
             return np.broadcast_to(point, (3, *point.shape))
         low, high = _bounds(drawn, axis=2)
@@ -282,12 +298,12 @@ class Engine:
                 conditional[:, i] *= conditional[:, parent]
         return conditional
 
-    def _states_of(self, reported: Array) -> dict[str, Array]:
-        """Three states from P(outcome | given) with outcomes on axis 1."""
+    def _states_of(self, reported: Array) -> tuple[Array, Array, Array]:
+        """`STATES` from P(outcome | given) with outcomes on axis 1."""
         tree = self.spec.outcomes
         resected = reported[:, self.names.index(tree.part(Part.RESECTION).name)]
         with_major = resected * reported[:, self.names.index(tree.part(Part.COMPLICATION).name)]
-        return dict(zip(STATES, (1.0 - resected, resected - with_major, with_major), strict=True))
+        return 1.0 - resected, resected - with_major, with_major
 
 
 def _coefficients(prior: Prior, names: Sequence[str]) -> Single:

@@ -44,6 +44,23 @@ def test_children_never_exceed_parents_and_the_three_states_sum_to_one(spec, pri
         assert (scores.low[name] <= p[name]).all() and (p[name] <= scores.high[name]).all()
 
 
+def test_the_range_of_each_state_holds_it_and_is_that_of_its_own_draws(spec, prior, patients, manifest_of):
+    bundle = Bundle(manifest_of(spec), prior, spec)
+    regimens = list(spec.regimens.all())[:4]
+    scores = bundle.score(patients, regimens)
+    _, drawn = bundle.engine.reported(patients, regimens)
+    resected = drawn[:, list(spec.outcomes.names).index("resection_12m")]
+    both = resected * drawn[:, list(spec.outcomes.names).index("major_complication")]
+    for i, (state, own) in enumerate(zip(STATES, (1 - resected, resected - both, both), strict=True)):
+        low, high = scores.state_bounds[:, :, i]
+        assert (low <= scores.states[state]).all() and (scores.states[state] <= high).all()
+        expected = np.quantile(own, [0.05, 0.95], axis=1)
+        assert high == pytest.approx(np.maximum(expected[1], scores.states[state]), abs=1e-6)
+        assert low == pytest.approx(np.minimum(expected[0], scores.states[state]), abs=1e-6)
+    without = bundle.score(patients, regimens, intervals=False)
+    assert (without.state_bounds == np.stack(list(without.states.values()), axis=1)).all()
+
+
 def test_the_order_and_the_company_of_regimens_change_no_answer(spec, prior, patients, manifest_of):
     bundle = Bundle(manifest_of(spec), prior, spec)
     regimens = list(spec.regimens.all())
