@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from serving.access import LOCAL, OPEN, Access, Caller
 from serving.callers import Callers
-from serving.limits import RATE, Rate, network
+from serving.limits import RATE, UNCOUNTED, Rate, network
 from serving.logs import CALLER
 from serving.problems import BODY, refuse
 from serving.settings import Settings, is_loopback
@@ -64,10 +64,13 @@ class Admission:
             return length
         caller = self._caller(scope, authorization, host)
         scope[CALLER] = caller.name
+        counted = not path.startswith(UNCOUNTED)
         if caller is LOCAL:
-            self._take(self._local_rate, LOCAL.name)
+            if counted:
+                self._take(self._local_rate, LOCAL.name)
             return length
-        self._take(self._rate, caller.name)
+        if counted:
+            self._take(self._rate, caller.name)
         needed = self.access.roles(path)
         if needed.isdisjoint(caller.roles):
             raise refuse(

@@ -12,11 +12,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
-#: Requests a second that one caller may ask on average, and at once after a pause. A board asks a few a minute, a
-#: page with its files ten at once, and a script that needs more has POST /predict_batch.
+#: Requests a second that one caller may ask on average, and at once after a pause. A board asks a few a minute, and a
+#: script that needs more has POST /predict_batch.
 RATE = 50.0
 BURST_SECONDS = 2.0
+
+#: Where the files of our pages are. They are answered from memory and are not counted: opening the web page takes
+#: about thirty of them, which must not be taken from what a board may ask.
+UNCOUNTED: Final = ("/static/", "/docs/")
 
 #: Callers remembered; beyond, the one that asked longest ago is forgotten, and has its whole burst again.
 CALLERS = 4096

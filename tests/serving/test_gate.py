@@ -240,6 +240,22 @@ async def test_a_caller_beyond_the_rate_is_told_when_to_come_again_and_others_ar
         assert (await client.get("/livez")).status_code == 200
 
 
+async def test_the_files_of_the_pages_take_nothing_of_what_a_caller_may_ask(closed, front):
+    built, shown = closed(settings={"rate": 2.0})
+    files = ["/static/page.js", "/static/page.css", "/static/no_such_file.js", "/docs/start.js"]
+    async with built.client() as client:
+        answers = [await client.get(path, headers=shown["predict"]) for path in files * 10]
+        assert [answer.status_code for answer in answers] == [200, 200, 404, 200] * 10
+        assert [(await client.get("/", headers=shown["predict"])).status_code for _ in range(5)] == [200] * 4 + [429]
+        assert (await client.get("/static/page.js", headers=shown["predict"])).status_code == 200
+        # Who shows no token is counted there too: files are no place to guess one.
+        guesses = [await client.get("/static/page.js", headers={"authorization": f"Bearer {n}"}) for n in range(6)]
+        assert [answer.status_code for answer in guesses] == [401] * 4 + [429] * 2
+    async with front(settings=Settings(log=Form.OFF, rate=2.0)).client() as client:
+        assert {(await client.get("/static/page.js")).status_code for _ in range(20)} == {200}
+        assert [(await client.get("/model")).status_code for _ in range(5)] == [200] * 4 + [429]
+
+
 async def test_on_loopback_without_tokens_nobody_is_counted_unless_a_rate_is_set(front):
     async with front().client() as client:
         assert {(await client.get("/model")).status_code for _ in range(150)} == {200}
