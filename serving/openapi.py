@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 from serving.application import Application
 from serving.assets import Asset, read_assets
 from serving.problems import Refusal
-from serving.response import EstimateReceipt, OutcomeReceipt
+from serving.response import EstimateReceipt, OutcomeReceipt, Readiness
 
 TITLE = "Resecta"
 VERSION = "0.1.0"
@@ -124,6 +124,7 @@ def openapi_document(application: Application) -> dict[str, Any]:
             (answers.batch, "serialization"),
             (OutcomeReceipt, "serialization"),
             (EstimateReceipt, "serialization"),
+            (Readiness, "serialization"),
             (Errors, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
@@ -153,8 +154,8 @@ def openapi_document(application: Application) -> dict[str, Any]:
         responses = {"200": _content(summary, told, media), **errors((*_GUARDED, *statuses))}
         return {"summary": summary, "tags": ["Documents"], "responses": responses}
 
-    def unguarded(summary: str, *statuses: int) -> dict[str, Any]:
-        responses = {"200": _content(summary, _JSON_OBJECT), **errors((500, *statuses))}
+    def unguarded(summary: str, told: Mapping[str, Any], *statuses: int) -> dict[str, Any]:
+        responses = {"200": _content(summary, told), **errors((500, *statuses))}
         return {"summary": summary, "tags": ["Health"], "security": [], "responses": responses}
 
     operations: dict[str, dict[str, Any]] = {
@@ -171,8 +172,8 @@ def openapi_document(application: Application) -> dict[str, Any]:
         },
         "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json")},
         "/model": {"get": get("What the numbers rest on", "application/json")},
-        "/readyz": {"get": unguarded("Whether predictions are answered", 503)},
-        "/livez": {"get": unguarded("Whether the process answers")},
+        "/readyz": {"get": unguarded("Whether predictions are answered", schema[Readiness], 503)},
+        "/livez": {"get": unguarded("Whether the process answers", _JSON_OBJECT)},
         "/metrics": {"get": get("Counts, in Prometheus's format", "text/plain")},
         "/": {"get": get("The web page", "text/html")},
         "/evidence": {"get": get("The evidence behind the model", "text/html")},

@@ -70,6 +70,32 @@ class Unknown(Part):
     high: Probability
 
 
+class Identity(Part):
+    """Which model answers."""
+
+    name: str
+    version: str
+    spec_digest: str
+
+
+class Refused(Part):
+    """A later model that was named and is not served."""
+
+    version: str | None = Attribute(description="As far as the registry or the bundle tells.")
+    code: str = Attribute(description="What is wrong, machine-readable.")
+    reason: str
+
+
+class Readiness(Part):
+    """Predictions are answered, by this model."""
+
+    status: Literal["ready"]
+    model: Identity
+    refused: Refused | None = Attribute(
+        default=None, description="Absent unless a later model was named and refused; the one above goes on answering."
+    )
+
+
 class OutcomeReceipt(Part):
     """What the ledger holds of a report; a revision above 1 corrected an earlier one, which is kept."""
 

@@ -1,9 +1,13 @@
 """The OpenAPI document says what the service does, and its page loads nothing from elsewhere."""
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
+
+from serving.application import RefusedModel
+from serving.response import Readiness
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +62,20 @@ async def test_every_answer_given_is_described(front):
                 answer = await client.get(path)
                 response = ways["get"]["responses"][str(answer.status_code)]
                 assert answer.headers["content-type"].split(";")[0] in response["content"]
+
+
+@pytest.mark.parametrize("refused", [None, RefusedModel(None, "no_model", "Gone."), RefusedModel("8", "smoke", "Bad.")])
+async def test_readiness_is_described_with_the_model_that_was_refused(front, small, refused):
+    built = front(small() if refused is None else small().without(refused))
+    found = await document(lambda: built)
+    answer = found["paths"]["/readyz"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/Readiness"}
+    described = found["components"]["schemas"]["Readiness"]
+    async with built.client() as client:
+        told = (await client.get("/readyz")).json()
+    assert told.get("refused") == (None if refused is None else asdict(refused))
+    Readiness.model_validate(told)
+    assert set(described["required"]) <= set(told) <= set(described["properties"])
 
 
 async def test_the_page_loads_only_files_that_this_service_answers(front):
