@@ -73,8 +73,11 @@ class Scorer:
             **self.model,
             "created": manifest.created,
             "code_version": manifest.code_version,
+            "bundle_digest": bundle.digest,
             "outcomes": [m.model_dump() for m in manifest.outcomes],
         }
+        # What the ledger keeps beside each answer: made once, so that an answer does not pay for it.
+        self.digests = {"code": manifest.code_version, **({"bundle": bundle.digest} if bundle.digest else {})}
         self.specification_document = specification_document(spec)
         self._all = tuple((*r.key, None) for r in spec.regimens.all())
         self._given = tuple((o.name, {"given": o.given} if o.given else {}) for o in spec.outcomes.outcomes)

@@ -69,6 +69,10 @@ class Scorer(Protocol):
     def specification_document(self) -> Mapping[str, Any]:
         """Document of GET /specification."""
 
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What the ledger keeps of the model beside each answer: digest of the bundle, version of the code."""
+
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the answer to one patient, ready for JSON."""
 

@@ -73,12 +73,18 @@ class Recorder:
             return refusal.problems[0].message
 
     def predicted(
-        self, scope: Scope, answer: Mapping[str, Any], sent: bytes, request: Mapping[str, Any], milliseconds: float
+        self,
+        scope: Scope,
+        answer: Mapping[str, Any],
+        sent: bytes,
+        request: Mapping[str, Any],
+        milliseconds: float,
+        digests: Mapping[str, str],
     ) -> Prediction:
         """Draft the record of one answer; the patient reference is kept as a keyed hash alone."""
         reference = request.get("reference")
         patient = self._open().pseudonym(reference) if self.on and reference else None
-        return Prediction(answer, sent, request, milliseconds, caller_of(scope, Role.PREDICT), patient)
+        return Prediction(answer, sent, request, milliseconds, caller_of(scope, Role.PREDICT), patient, digests)
 
     async def record(self, drafts: Sequence[Draft]) -> None:
         """Commit drafts; returns at once where the ledger is switched off.
@@ -171,7 +177,7 @@ class Recorder:
         if not self.on:
             return
         try:
-            draft = Challenge(shadowed.prediction_id, shadowed.answer, shadowed.seconds)
+            draft = Challenge(shadowed.prediction_id, shadowed.answer, shadowed.seconds, shadowed.digests)
             self._open().append_sync([draft])
         except (LedgerError, Refusal):
             self._measures.ledger_failed()

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from serving.application import Application
+from serving.application import Application, Scorer
 from serving.assets import Asset, read_assets
 from serving.body import read_body
 from serving.logs import MODEL, PREDICTION
@@ -116,7 +116,7 @@ class Routes(Router):
         # A thread costs more than a patient does; a large body is no single patient, only costly to refuse.
         read, answer, sent = work() if len(body) <= SMALL_BODY else await self._aside(work)
         _named(request.scope, answer)
-        await self._record(request.scope, read, [(answer, sent)], started)
+        await self._record(request.scope, ready.scorer, [(read, answer, sent)], started)
         self.measures.answered([answer])
         return self._shadowed(_sent(sent, _PRIVATE), read, answer)
 
@@ -156,8 +156,8 @@ class Routes(Router):
         read, answer, parts = await self._aside(work)
         _named(request.scope, answer)
         singles = [{**read, "patient": patient} for patient in read["patients"]]
-        made = list(zip(answer["predictions"], parts, strict=True))
-        await self._record(request.scope, read, made, started, singles)
+        made = list(zip(singles, answer["predictions"], parts, strict=True))
+        await self._record(request.scope, ready.scorer, made, started)
         self.measures.answered(answer["predictions"])
         sent = b'{"predictions":[' + b",".join(parts) + b"]}"
         return self._shadowed(_sent(sent, _PRIVATE), read, answer)
@@ -165,19 +165,16 @@ class Routes(Router):
     async def _record(
         self,
         scope: Scope,
-        read: Mapping[str, Any],
-        made: Sequence[tuple[Mapping[str, Any], bytes]],
+        scorer: Scorer,
+        made: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], bytes]],
         started: float,
-        singles: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
+        """Commit what was asked, answered and is to be sent, for each patient."""
         recorder = self.recorder
         if not recorder.on:
             return
         spent = 1000 * (time.perf_counter() - started)
-        asked = singles if singles is not None else [read]
-        drafts = [
-            recorder.predicted(scope, answer, sent, one, spent) for one, (answer, sent) in zip(asked, made, strict=True)
-        ]
+        drafts = [recorder.predicted(scope, answer, sent, read, spent, scorer.digests) for read, answer, sent in made]
         await recorder.record(drafts)
 
     async def prediction(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from serving.application import Application
@@ -43,12 +43,15 @@ class Shadowed:
         The challenger's whole answer, with its own model and version. Its ``prediction_id`` names nothing.
     seconds
         That the challenger took.
+    digests
+        Of the challenger: its bundle and code.
     """
 
     prediction_id: str
     request: Mapping[str, Any]
     answer: Mapping[str, Any]
     seconds: float
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recorder(Protocol):
@@ -145,10 +148,11 @@ class Shadow:
     def _score(self, prediction_id: str, request: Mapping[str, Any]) -> float:
         started = time.perf_counter()
         try:
-            answer = self.application.ready().scorer.answer(request)
+            scorer = self.application.ready().scorer
+            answer = scorer.answer(request)
             seconds = time.perf_counter() - started
             if self.recorder is not None:
-                self.recorder(Shadowed(prediction_id, request, answer, seconds))
+                self.recorder(Shadowed(prediction_id, request, answer, seconds, scorer.digests))
             self._count("scored")
         except Exception as error:
             # Neither message nor trace: both may hold what was asked.

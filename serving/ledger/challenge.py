@@ -22,11 +22,14 @@ class Challenge:
         Of the answer that was sent; its entry holds the inputs.
     answer
         The challenger's whole answer. Its numbers are kept, its texts are not.
+    digests
+        As `Prediction.digests`, of the challenger.
     """
 
     prediction_id: str
     answer: Mapping[str, Any]
     seconds: float
+    digests: Mapping[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     kind = Kind.SHADOW
@@ -41,6 +44,7 @@ class Challenge:
         record = {
             "prediction_id": self.prediction_id,
             "model": {name: model[name] for name in _MODEL if name in model},
+            "digests": dict(self.digests),
             "regimens": [{name: r[name] for name in told if name in r} for r in self.answer["regimens"]],
             "latency_ms": round(1000 * self.seconds, 3),
         }

@@ -30,7 +30,7 @@ class Prediction:
     patient
         `Ledger.pseudonym` of the patient reference, when the client gave one.
     digests
-        Further digests, by name: of the bundle, of the code.
+        Further digests, by name: SHA-256 of the bundle's seal, and the version of the code that made the model.
     """
 
     answer: Mapping[str, Any]

@@ -167,11 +167,13 @@ def _index(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if kind == Kind.CHECKPOINT:
         removal = record.get("removal")
         return found if removal is None else {**found, "through": removal["through"], "caller": removal["by"]}
-    found["caller"] = record["caller"]["name"]
-    if kind == Kind.PREDICTION:
+    if kind in (Kind.PREDICTION, Kind.SHADOW):
         version = record["model"].get("version")
         found["model_version"] = None if version is None else str(version)[:64]
+    if kind == Kind.PREDICTION:
         found["patient"], found["latency_ms"] = record["patient"], record["latency_ms"]
     else:
         found["prediction_id"] = record["prediction_id"]
+    if kind != Kind.SHADOW:  # which nobody asked for
+        found["caller"] = record["caller"]["name"]
     return found

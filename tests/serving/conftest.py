@@ -40,6 +40,7 @@ class SmallScorer:
         "simulated": False,
     }
     specification_document: ClassVar[dict[str, Any]] = {"fields": []}
+    digests: ClassVar[dict[str, str]] = {}
 
     def __init__(self, does: Callable[[Any], None] = lambda request: None) -> None:
         self.does = does

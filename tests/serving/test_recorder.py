@@ -1,5 +1,6 @@
 """No answer without its record: predictions, outcomes and a board's own estimates reach the ledger first."""
 
+import hashlib
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from serving.application import describe, load
 from serving.ledger import LedgerUnavailable, open_ledger
 from serving.ledger.entry import Kind
+from serving.ledger.verify import verify
 from serving.measures import Measures
 from serving.recorder import Recorder, ledger_opener
 from serving.shadow import Shadowed
@@ -55,6 +57,16 @@ async def test_an_answer_is_in_the_ledger_with_what_was_entered_and_is_given_aga
     assert stored.record["inputs"]["entered"] == PATIENT
     assert "sex" in stored.record["inputs"]["assumed"]
     assert stored.record["caller"] == {"name": "local", "role": "predict"}
+
+
+async def test_an_answer_is_kept_with_the_digest_of_its_bundle_and_the_version_of_its_code(recording, ledger, bundle):
+    seal = hashlib.sha256((bundle / "checksums.json").read_bytes()).hexdigest()
+    async with recording.client() as client:
+        answer = (await predict(client)).json()
+        card = (await client.get("/model")).json()
+    digests = ledger.prediction(answer["prediction_id"]).record["digests"]
+    assert digests == {"bundle": seal, "code": "test", "data": "0" * 64}
+    assert (card["bundle_digest"], card["code_version"]) == (seal, "test")
 
 
 async def test_a_patient_reference_is_kept_as_a_keyed_hash_alone(recording, ledger, tmp_path):
@@ -130,10 +142,12 @@ async def test_what_a_challenger_would_have_answered_is_recorded_and_never_given
     async with recording.client() as client:
         answer = (await predict(client)).json()
         challenged = {**answer, "model": {**answer["model"], "version": "9"}}
-        recorder.shadowed(Shadowed(answer["prediction_id"], {}, challenged, 0.004))
+        recorder.shadowed(Shadowed(answer["prediction_id"], {}, challenged, 0.004, {"bundle": "ab" * 32}))
         again = await client.get(f"/predictions/{answer['prediction_id']}")
     (kept,) = ledger.stored(Kind.SHADOW)
     assert kept.record["model"]["version"] == "9"
+    assert kept.record["digests"] == {"bundle": "ab" * 32}
+    assert verify(ledger.database, ledger.key).broken is None
     assert kept.record["regimens"][0]["outcomes"] == answer["regimens"][0]["outcomes"]
     assert again.json() == answer
 

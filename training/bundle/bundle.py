@@ -28,7 +28,13 @@ from training.bundle.support import Support
 
 
 class Bundle:
-    """A model ready to answer: manifest, prior, learned parts and support."""
+    """A model ready to answer: manifest, prior, learned parts and support.
+
+    Attributes
+    ----------
+    digest
+        SHA-256 of the folder's file of checksums, taken when it was loaded; None for one that comes from no folder.
+    """
 
     def __init__(
         self,
@@ -38,8 +44,9 @@ class Bundle:
         learned: Mapping[str, Learned] | None = None,
         support: Support | None = None,
         shown: Prior | None = None,
+        digest: str | None = None,
     ) -> None:
-        self.manifest, self.prior, self.spec = manifest, prior, spec
+        self.manifest, self.prior, self.spec, self.digest = manifest, prior, spec, digest
         self.support = support or Support()
         self.engine = Engine(spec, prior, manifest.outcomes, learned or {}, shown)
 
@@ -121,7 +128,7 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
     folder = Path(folder)
     if not folder.is_dir():
         raise BundleRefused("missing", "there is no bundle folder at the given place")
-    check_seal(folder)
+    digest = check_seal(folder)
     try:
         raw = json.loads((folder / MANIFEST).read_text("utf-8"))
         if raw.get("format") != FORMAT:
@@ -147,4 +154,4 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
         raise
     except (ValidationError, ValueError, KeyError, TypeError, OSError) as error:
         raise BundleRefused("malformed", f"the bundle cannot be read: {type(error).__name__}") from error
-    return Bundle(manifest, prior, spec, learned, support, shown)
+    return Bundle(manifest, prior, spec, learned, support, shown, digest)

@@ -143,8 +143,13 @@ def seal(folder: Path) -> None:
     (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
-def check_seal(folder: Path) -> None:
+def check_seal(folder: Path) -> str:
     """Refuse a folder whose files are not exactly those that were sealed.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file of checksums, hexadecimal: it stands for every byte of the bundle.
 
     Raises
     ------
@@ -154,8 +159,9 @@ def check_seal(folder: Path) -> None:
     sealed = folder / CHECKSUMS
     if not sealed.is_file():
         raise BundleRefused("missing", f"{folder.name} is not a bundle: it has no {CHECKSUMS}")
+    listed = sealed.read_bytes()
     try:
-        sums: dict[str, str] = json.loads(sealed.read_text("utf-8"))
+        sums: dict[str, str] = json.loads(listed)
     except ValueError:
         raise BundleRefused("malformed", f"{CHECKSUMS} cannot be read") from None
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {CHECKSUMS}
@@ -164,3 +170,4 @@ def check_seal(folder: Path) -> None:
     faults += [f"{name} was changed" for name, s in sums.items() if name in present and checksum(folder / name) != s]
     if faults:
         raise BundleRefused("checksum", "the bundle's files do not match their checksums: " + "; ".join(faults))
+    return hashlib.sha256(listed).hexdigest()

@@ -41,6 +41,7 @@ class CannedScorer:
         "flags_digest": SPEC.flags_digest,
     }
     specification_document: ClassVar[dict[str, Any]] = {}
+    digests: ClassVar[dict[str, str]] = {}
 
     model_card: ClassVar[dict[str, Any]] = {**model, "created": "2026-01-01"}
 

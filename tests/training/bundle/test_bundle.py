@@ -1,5 +1,6 @@
 """A bundle is sealed data, and anything else is refused with its reason."""
 
+import hashlib
 import json
 
 import pytest
@@ -26,6 +27,13 @@ def test_a_saved_bundle_answers_exactly_as_the_prior_it_was_made_from(folder, sp
     loaded = load_bundle(folder, spec)
     again = loaded.prior.log_odds(patients, spec.regimens.all(), "resection_12m")
     assert again.tolist() == prior.log_odds(patients, spec.regimens.all(), "resection_12m").tolist()
+
+
+def test_a_bundle_is_known_by_the_digest_of_its_seal_which_stands_for_every_byte(folder, spec, tmp_path):
+    seal_of = hashlib.sha256((folder / "checksums.json").read_bytes()).hexdigest()
+    assert load_bundle(folder, spec).digest == seal_of
+    renamed = rename_bundle(folder, tmp_path / "renamed", "2")
+    assert load_bundle(renamed, spec).digest != seal_of
 
 
 def test_nothing_in_a_bundle_is_pickled(folder):
