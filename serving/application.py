@@ -225,6 +225,7 @@ def load(described: Application, model: str, store: Path) -> Application:
     from serving.page import render_page
     from serving.smoke import smoke
     from serving.source import SourceRefused, find_bundle
+    from serving.typical import typical
     from training.bundle import BundleRefused, load_bundle
     from training.bundle.evidence_page import effects_page
 
@@ -241,7 +242,8 @@ def load(described: Application, model: str, store: Path) -> Application:
         smoke(bundle, spec)
         scorer = BundleScorer(bundle, spec, source.version)
         # The first patient must not pay for what is remembered from then on.
-        scorer.answer({"patient": {}, "regimens": None, "profile": spec.flags.profiles[0]})
+        nobody = scorer.answer({"patient": {}, "regimens": None, "profile": spec.flags.profiles[0]})
+        scorer.model_card["typical"] = typical(nobody, spec)
         evidence = effects_page(bundle.prior.parameters, spec, stylesheet="static/evidence.css")
         page = render_page(spec, scorer.model_card)
     except SourceRefused as error:
