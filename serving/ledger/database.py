@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,15 +148,20 @@ class Database:
                 yield connection
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The right to write, among the processes on this machine; for sqlite alone."""
+    def turn(self, within: float | None = None) -> Iterator[bool]:
+        """The right to write, among the processes on this machine; for sqlite alone.
+
+        Parameters
+        ----------
+        within
+            Seconds after which not to wait any more; what is yielded is then False.
+        """
         if self.path is None:
-            yield
+            yield True
             return
         lock = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            yield _locked(lock, within)
         finally:
             os.close(lock)
 
@@ -211,3 +217,19 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self.engine.dispose()
+
+
+def _locked(lock: int, within: float | None) -> bool:
+    if within is None:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return True
+    until = time.monotonic() + within
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            # A commit takes longer than this, and another process may need this core to end it.
+            time.sleep(0.0002)

@@ -54,14 +54,23 @@ class Job:
     def __post_init__(self) -> None:
         self.size = sum(draft.size for draft in self.drafts)
 
+    def pack(self) -> None:
+        """Make what will be stored, once; raises what making an entry raises."""
+        if not self.packed:
+            self.packed = [Packed.of(draft) for draft in self.drafts]
+
 
 def tell(answers: Sequence[tuple[Job, Receipts | Exception]]) -> None:
     """Settle what waits; each event loop is woken once for all of its own."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[Any, Receipts | Exception]]] = {}
     for job, answer in answers:
         by_loop.setdefault(job.loop, []).append((job.done, answer))
+    try:
+        here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
     for loop, settled in by_loop.items():
-        if loop is None:
+        if loop is None or loop is here:
             settle(settled)
             continue
         try:

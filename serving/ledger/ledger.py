@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from features import InvalidValues
 from serving.ledger.caller import Caller
 from serving.ledger.checkpoint import Checkpoint, genuine
+from serving.ledger.commit import write_one
 from serving.ledger.database import Database, Synchronous
 from serving.ledger.entry import Draft, Kind, Receipt, canonical, digest_of, parts
 from serving.ledger.errors import LedgerError, Removed
@@ -19,7 +20,7 @@ from serving.ledger.migrate import migrate
 from serving.ledger.outcome import Outcome, OutcomeRules, outcome_id
 from serving.ledger.packing import unpack
 from serving.ledger.table import entries
-from serving.ledger.writer import Limits, Writer, write_one
+from serving.ledger.writer import Limits, Writer
 
 if TYPE_CHECKING:
     from features import Specification

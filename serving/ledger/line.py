@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from serving.ledger.database import LOCK, Database
+from serving.ledger.database import LOCK, LOCK_WITHIN, Database
 from serving.ledger.entry import Receipt
 from serving.ledger.errors import LedgerUnavailable
 from serving.ledger.table import NAME, entries
+
+#: Seconds that a line which does not wait gives another's commit.
+PATIENCE = 0.003
 
 COLUMNS = tuple(column.name for column in entries.columns)
 
@@ -23,11 +26,22 @@ class Repeated(Exception):
     """An id stands already; nothing was written."""
 
 
-class Line:
-    """One database, as the writer sees it."""
+class LineHeld(Exception):
+    """Another process or thread writes, and this line does not wait; nothing was written."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+
+class Line:
+    """One database, as a writer sees it.
+
+    Parameters
+    ----------
+    waits
+        False for an event loop, which must not: `transaction` then raises `LineHeld` where it would wait for another
+        that writes, but for the milliseconds that another's commit takes. For sqlite alone.
+    """
+
+    def __init__(self, database: Database, waits: bool = True) -> None:
+        self.database, self.waits = database, waits
         mark = "?" if database.path is not None else "%s"
         marks = ", ".join(mark for _ in COLUMNS)
         self._insert = f"INSERT INTO {NAME} ({', '.join(COLUMNS)}) VALUES ({marks})"
@@ -43,15 +57,31 @@ class Line:
         ------
         Repeated
             When an id stands already.
+        LineHeld
+            When another writes, and this line does not wait.
         LedgerUnavailable
             When the database refuses.
         """
         driver: Any = self.database.engine.dialect.loaded_dbapi
-        with self.database.failing(), self.database.turn():
+        with self.database.failing(), self.database.turn(None if self.waits else PATIENCE) as ours:
+            if not ours:
+                raise LineHeld
             connection = self.database.engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                cursor.execute(self._begin)
+                if not self.waits:
+                    # Whoever writes without having waited for the file lock is not waited for either.
+                    cursor.execute("PRAGMA busy_timeout=0")
+                    try:
+                        cursor.execute(self._begin)
+                    except driver.OperationalError as error:
+                        if getattr(error, "sqlite_errorcode", None) == driver.SQLITE_BUSY:
+                            raise LineHeld from None
+                        raise
+                    finally:
+                        cursor.execute(f"PRAGMA busy_timeout={1000 * LOCK_WITHIN}")
+                else:
+                    cursor.execute(self._begin)
                 yield cursor
                 connection.commit()
             except driver.IntegrityError:

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from serving.ledger.caller import Caller
 from serving.ledger.checkpoint import Checkpoint, Removal
+from serving.ledger.commit import write_one
 from serving.ledger.database import Database
 from serving.ledger.entry import Kind, Receipt
 from serving.ledger.errors import LedgerError
 from serving.ledger.key import Key
 from serving.ledger.table import NARROW, entries
-from serving.ledger.writer import write_one
 
 #: Months for which a deployer keeps its logs at least: Regulation (EU) 2024/1689 (AI Act), article 26(6).
 LEAST_MONTHS = 6
