@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from features import Field, Part, Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
@@ -17,9 +19,10 @@ from features.flag import Flag, Occasion
 from training.bundle import Bundle
 from training.bundle.case_mix import FieldMix
 from training.bundle.drivers import explain
-from training.bundle.scores import STATES
+from training.bundle.scores import STATES, Scores
 from training.bundle.support import level
 
+_LISTS = 4096  # of flags, kept as JSON: about 3 kB each
 _DIGITS = 4  # a hundredth of a percentage point: finer than any evidence, coarse enough to read
 _SUPPORT = {
     "none": "Fewer than 5 comparable real patients had this regimen, or none; it rests on published evidence alone.",
@@ -30,15 +33,38 @@ _ASSOCIATIONS = (
     "Associations in the data and studies behind the model, not causes: changing an input need not change the chance. "
     "Shown are differences from a patient of whom nothing is known, under the same regimen."
 )
+_SLOT = "\ufffc"  # stands in a template where a number, or a text of its own, goes
 _SIMULATED = "No real patients stand behind this number; simulated patients do not count as support."
+
+
+class Written(NamedTuple):
+    """One patient's answer.
+
+    Attributes
+    ----------
+    sent
+        The answer as JSON.
+    brief
+        Of the same answer what others than the client read: its id, model and assumptions, and by regimen the drugs
+        and flags.
+    """
+
+    sent: bytes
+    brief: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """Regimens asked for, with what does not depend on the patient."""
+    """Regimens asked for, with what does not depend on the patient.
+
+    Attributes
+    ----------
+    template
+        Their answers as JSON, to be filled by `%` with, for each regimen, support, numbers and flags.
+    """
 
     regimens: tuple[Regimen, ...]
-    described: tuple[dict[str, Any], ...]
+    template: str
     facts: tuple[dict[str, Any], ...]
     memo: dict[int, tuple[int, int]]
 
@@ -75,6 +101,7 @@ class Scorer:
             "code_version": manifest.code_version,
             "bundle_digest": bundle.digest,
             "outcomes": [m.model_dump() for m in manifest.outcomes],
+            "calibration": bundle.calibration.model_dump(mode="json", exclude={"data_digest"}, exclude_none=True),
         }
         # What the ledger keeps beside each answer: made once, so that an answer does not pay for it.
         self.digests = {"code": manifest.code_version, **({"bundle": bundle.digest} if bundle.digest else {})}
@@ -82,9 +109,12 @@ class Scorer:
         self._all = tuple((*r.key, None) for r in spec.regimens.all())
         self._given = tuple((o.name, {"given": o.given} if o.given else {}) for o in spec.outcomes.outcomes)
         # By identity: the catalogue keeps its flags for as long as it lives, and a hash of their texts costs more.
-        self._flags: dict[int, dict[str, str]] = {}
+        self._flags: dict[tuple[int, ...], tuple[str, list[dict[str, str]]]] = {}
+        self._written_model = _json(self.model)
+        self._support = lru_cache(maxsize=1024)(self._written_support)
         mixes = [m for m in bundle.prior.parameters.case_mix.fields if spec.fields[m.field].asked]
-        self._assumed = [(m, {"field": m.field, **_in_words(spec.fields[m.field], m)}) for m in mixes]
+        words = [{"field": m.field, **_in_words(spec.fields[m.field], m)} for m in mixes]
+        self._assumed = [(m, each, _json(each)) for m, each in zip(mixes, words, strict=True)]
         # Tumour boards ask for the same few regimens again and again.
         self._planned = lru_cache(maxsize=512)(self._plan)
 
@@ -96,11 +126,16 @@ class Scorer:
         request
             A validated request as plain data: ``patient``, optional ``regimens``, ``profile``.
         """
-        return self._answers([request["patient"]], request.get("regimens"), request["profile"])[0]
+        answer: dict[str, Any] = json.loads(self.write(request).sent)
+        return answer
 
-    def answer_batch(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer several patients, in order."""
-        return {"predictions": self._answers(request["patients"], request.get("regimens"), request["profile"])}
+    def write(self, request: Mapping[str, Any]) -> Written:
+        """Answer one patient, as JSON; see `answer`."""
+        return self._write([request["patient"]], request.get("regimens"), request["profile"])[0]
+
+    def write_batch(self, request: Mapping[str, Any]) -> list[Written]:
+        """Answer several patients (``patients``), in order, as JSON."""
+        return self._write(request["patients"], request.get("regimens"), request["profile"])
 
     def compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Compare two regimens for one patient: the first minus the second.
@@ -112,10 +147,11 @@ class Scorer:
         first, second = self._planned(keys).regimens
         compared = self.bundle.compare(Patients.from_records(self.spec, [record]), first, second)
         return {
+            "prediction_id": str(uuid.uuid4()),
             "model": self.model,
             "first": first.label,
             "second": second.label,
-            "assumed": self._assumptions(patient_facts(self.spec, record)),
+            "assumed": [words for words, _ in self._assumptions(patient_facts(self.spec, record))],
             "differences": {
                 name: _difference(float(value[0]), float(compared.low[name][0]), float(compared.high[name][0]))
                 for name, value in compared.difference.items()
@@ -131,6 +167,7 @@ class Scorer:
         about = patient_facts(self.spec, record)
         found = explain(self.bundle, Patients.from_records(self.spec, [record]), regimen, outcome.name)
         return {
+            "prediction_id": str(uuid.uuid4()),
             "model": self.model,
             "outcome": outcome.name,
             "label": outcome.label,
@@ -175,95 +212,93 @@ class Scorer:
         unit = getattr(declared, "unit", None)
         return f"{value:.4g}" + (f" {unit}" if unit else "")
 
-    def _answers(
+    def _write(
         self, patients: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]] | None, profile: str
-    ) -> list[dict[str, Any]]:
+    ) -> list[Written]:
         records = [{name: value for name, value in p.items() if value is not None} for p in patients]
         keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in asked) if asked else self._all
         planned = self._planned(keys)
         coded = Patients.from_records(self.spec, records)
-        scores = self.bundle.score(coded, planned.regimens)
-        # By patient, regimen, outcome and part: probability, low, high.
-        numbers = np.round(scores.stacked.transpose(1, 3, 2, 0), _DIGITS).tolist()
-        # The states are left unrounded, so that they sum to 1 as far as floating point goes.
-        states = np.stack(list(scores.states.values())).transpose(1, 2, 0).tolist()
-        # By patient, regimen, state and bound; rounded outwards, so that no state lies outside its own range.
-        low, high = (10**_DIGITS * bound.transpose(0, 2, 1) for bound in scores.state_bounds)
-        ranges = (np.stack([np.floor(low), np.ceil(high)], axis=-1) / 10**_DIGITS).tolist()
+        numbers = _numbers(self.bundle.score(coded, planned.regimens))
         strata = self.spec.encoding.strata(coded)
-        return [
-            self._one(record, planned, numbers[i], states[i], ranges[i], strata[i], profile)
-            for i, record in enumerate(records)
-        ]
+        return [self._one(record, planned, numbers[i], strata[i], profile) for i, record in enumerate(records)]
 
     def _one(
         self,
         record: Mapping[str, Any],
         planned: _Planned,
-        numbers: Sequence[Sequence[Sequence[float]]],
-        states: Sequence[Sequence[float]],
-        ranges: Sequence[Sequence[Sequence[float]]],
+        numbers: NDArray[np.float64],
         stratum: NDArray[np.int64],
         profile: str,
-    ) -> dict[str, Any]:
+    ) -> Written:
         about = patient_facts(self.spec, record)
         flags = self.spec.flags.evaluate(about, planned.facts, profile, self.spec.unknown_codes, planned.memo)
         assumed = self._assumptions(about)
-        return {
-            "prediction_id": str(uuid.uuid4()),
-            "model": self.model,
-            "warnings": self._warnings(record, bool(assumed)),
-            "assumed": assumed,
-            "regimens": [
-                {
-                    **described,
-                    "support": self._support(stratum, planned.regimens[j]),
-                    "outcomes": {
-                        name: {"probability": part[0], "low": part[1], "high": part[2], **given}
-                        for (name, given), part in zip(self._given, numbers[j], strict=True)
-                    },
-                    "states": dict(zip(STATES, states[j], strict=True)),
-                    "state_ranges": {
-                        name: {"low": low, "high": high} for name, (low, high) in zip(STATES, ranges[j], strict=True)
-                    },
-                    "flags": [self._flag(f) for f in flags[j]],
-                }
-                for j, described in enumerate(planned.described)
-            ],
-        }
+        id = str(uuid.uuid4())
+        # A document of a thousand numbers in nested objects takes longer to make and to serialise than to score.
+        told = _json(numbers.ravel().tolist())[1:-1].split(",")
+        each = numbers.shape[1]
+        parts = ['{"prediction_id":"', id, '","model":', self._written_model]
+        parts += [',"warnings":', _json(self._warnings(record, bool(assumed)))]
+        parts += [',"assumed":[', ",".join(written for _, written in assumed), '],"regimens":[']
+        values: list[str] = []
+        regimens = []
+        for j, regimen in enumerate(planned.regimens):
+            written, raised = self._raised(flags[j])
+            values.append(self._support(self.bundle.support.comparable(stratum, regimen)))
+            values += told[j * each : (j + 1) * each]
+            values.append(written)
+            regimens.append({"backbone": regimen.backbone, "biologic": regimen.biologic, "flags": raised})
+        sent = ("".join(parts) + planned.template % tuple(values) + "]}").encode()
+        words = [each for each, _ in assumed]
+        return Written(sent, {"prediction_id": id, "model": self.model, "assumed": words, "regimens": regimens})
 
     def _plan(self, keys: tuple[tuple[str, str, int | None], ...]) -> _Planned:
         regimens = tuple(self.spec.regimens.regimen(*key) for key in keys)
-        described = tuple(
-            {
-                "backbone": r.backbone,
-                "biologic": r.biologic,
-                "planned_cycles": r.planned_cycles,
-                "planned_weeks": r.planned_weeks,
-                "label": r.label,
-            }
-            for r in regimens
-        )
-        return _Planned(regimens, described, tuple(regimen_facts(r) for r in regimens), {})
+        template = ",".join(_json(self._outline(r)) for r in regimens)
+        template = template.replace("%", "%%").replace(f'"{_SLOT}"', "%s")
+        return _Planned(regimens, template, tuple(regimen_facts(r) for r in regimens), {})
 
-    def _flag(self, flag: Flag) -> dict[str, str]:
-        found = self._flags.get(id(flag))
+    def _outline(self, regimen: Regimen) -> dict[str, Any]:
+        """What is answered of one regimen, with slots in the order of `_numbers`."""
+        bounds = {"low": _SLOT, "high": _SLOT}
+        return {
+            "backbone": regimen.backbone,
+            "biologic": regimen.biologic,
+            "planned_cycles": regimen.planned_cycles,
+            "planned_weeks": regimen.planned_weeks,
+            "label": regimen.label,
+            "support": _SLOT,
+            "outcomes": {name: {"probability": _SLOT, **bounds, **given} for name, given in self._given},
+            "states": dict.fromkeys(STATES, _SLOT),
+            "state_ranges": dict.fromkeys(STATES, bounds),
+            "flags": _SLOT,
+        }
+
+    def _raised(self, flags: Sequence[Flag]) -> tuple[str, list[dict[str, str]]]:
+        """Flags as JSON and as a document; the same few lists come again and again."""
+        key = tuple(map(id, flags))
+        found = self._flags.get(key)
         if found is None:
-            found = self._flags[id(flag)] = asdict(flag)
+            if len(self._flags) >= _LISTS:
+                self._flags.clear()
+            document = [asdict(flag) for flag in flags]
+            found = self._flags[key] = _json(document), document
         return found
 
-    def _support(self, stratum: NDArray[np.int64], regimen: Regimen) -> dict[str, Any]:
-        comparable = self.bundle.support.comparable(stratum, regimen)
+    def _written_support(self, comparable: int) -> str:
         text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level(comparable)]
-        return {"level": level(comparable), "effective_patients": comparable, "text": text}
+        return _json({"level": level(comparable), "effective_patients": comparable, "text": text})
 
-    def _assumptions(self, about: Mapping[str, Any]) -> list[dict[str, str]]:
+    def _assumptions(self, about: Mapping[str, Any]) -> list[tuple[dict[str, str], str]]:
+        """What is assumed, each as a document and as JSON."""
+
         def known(name: str) -> bool:
             return about.get(name) is not None and about[name] not in self.spec.unknown_codes.get(name, ())
 
         return [
-            words
-            for mix, words in self._assumed
+            (words, written)
+            for mix, words, written in self._assumed
             if not (known(mix.field) or (mix.unless_known is not None and known(mix.unless_known)))
         ]
 
@@ -287,6 +322,28 @@ class Scorer:
         if assumed:
             raise_notice("assumed")
         return warnings
+
+
+def _numbers(scores: Scores) -> NDArray[np.float64]:
+    """All numbers of the answers, shape (n, r, 3 o + 9).
+
+    By regimen: each outcome's probability, low and high; the states; each state's low and high.
+    """
+    _, n, _, r = scores.stacked.shape
+    outcomes = np.round(scores.stacked, _DIGITS).transpose(1, 3, 2, 0).reshape(n, r, -1)
+    # The states are left unrounded, so that they sum to 1 as far as floating point goes; their ranges are rounded
+    # outwards, so that no state lies outside its own.
+    states = np.stack(list(scores.states.values()), axis=-1)
+    low, high = 10**_DIGITS * scores.state_bounds
+    ranges = np.stack([np.floor(low), np.ceil(high)], axis=-1) / 10**_DIGITS
+    numbers = np.concatenate([outcomes, states, ranges.transpose(0, 2, 1, 3).reshape(n, r, -1)], axis=2)
+    if not np.isfinite(numbers).all():
+        raise ValueError("a number of the answer is not finite")
+    return numbers
+
+
+def _json(document: Any) -> str:
+    return to_json(document).decode()
 
 
 def _in_words(field: Field, mix: FieldMix) -> dict[str, str]:

@@ -7,7 +7,7 @@ once, so that no answer mixes two models.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -59,7 +59,7 @@ class RequestModels(Protocol):
 
 
 class Scorer(Protocol):
-    """Answers requests that were found valid. `answer_batch` is called from a thread of its own."""
+    """Answers requests that were found valid. `write_batch` is called from a thread of its own."""
 
     @property
     def model_card(self) -> Mapping[str, Any]:
@@ -76,8 +76,11 @@ class Scorer(Protocol):
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the answer to one patient, ready for JSON."""
 
-    def answer_batch(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the answers to many patients under the key `predictions`, ready for JSON."""
+    def write(self, request: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Any]]:
+        """Return the answer to one patient as JSON, and of it what the ledger, the counts and a challenger read."""
+
+    def write_batch(self, request: Mapping[str, Any]) -> Sequence[tuple[bytes, Mapping[str, Any]]]:
+        """Return the same for many patients, in order."""
 
     def compare(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the differences between two regimens for one patient, ready for JSON."""

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from serving.application import Application, Scorer
 from serving.assets import Asset, read_assets
 from serving.body import read_body
+from serving.ledger import Draft, Kind
 from serving.logs import MODEL, PREDICTION
 from serving.measures import CONTENT_TYPE, Measures
 from serving.openapi import docs_assets, docs_page, openapi_document
@@ -45,6 +46,9 @@ SMALL_BODY = 8 * 1024
 
 _PRIVATE = {"cache-control": "no-store"}
 T = TypeVar("T")
+
+#: What was asked, what was answered, and the same as it is sent.
+Made = tuple[Mapping[str, Any], Mapping[str, Any], bytes]
 
 
 class Routes(Router):
@@ -108,10 +112,10 @@ class Routes(Router):
         started = time.perf_counter()
         body = await request.body()
 
-        def work() -> tuple[dict[str, Any], Mapping[str, Any], bytes]:
+        def work() -> Made:
             read = read_body(request.headers, body, ready.models.predict, ready.models)
-            answer = ready.scorer.answer(read)
-            return read, answer, _encoded(answer)
+            sent, answer = ready.scorer.write(read)
+            return read, answer, sent
 
         # A thread costs more than a patient does; a large body is no single patient, only costly to refuse.
         read, answer, sent = work() if len(body) <= SMALL_BODY else await self._aside(work)
@@ -121,26 +125,35 @@ class Routes(Router):
         return self._shadowed(_sent(sent, _PRIVATE), read, answer)
 
     async def compare(self, request: Request) -> Response:
-        """Answer how two regimens differ for one patient."""
+        """Answer how two regimens differ for one patient, once the answer is in the ledger."""
         ready = self.application.ready()
+        started = time.perf_counter()
         body = await request.body()
 
-        def work() -> Response:
+        def work() -> Made:
             read = read_body(request.headers, body, ready.models.compare, ready.models)
-            return _json(ready.scorer.compare(read), _PRIVATE)
+            answer = ready.scorer.compare(read)
+            return read, answer, _encoded(answer)
 
-        return work() if len(body) <= SMALL_BODY else await self._aside(work)
+        made = work() if len(body) <= SMALL_BODY else await self._aside(work)
+        return await self._recorded(request.scope, ready.scorer, made, started, Kind.COMPARISON)
 
     async def explain(self, request: Request) -> Response:
-        """Answer what moves one estimate, in a thread beside the single patients: it scores many supposed ones."""
+        """Answer what moves one estimate, once the answer is in the ledger.
+
+        In a thread beside the single patients: it scores many supposed ones.
+        """
         ready = self.application.ready()
+        started = time.perf_counter()
         body = await request.body()
 
-        def work() -> Response:
+        def work() -> Made:
             read = read_body(request.headers, body, ready.models.explain, ready.models)
-            return _json(ready.scorer.explain(read), _PRIVATE)
+            answer = ready.scorer.explain(read)
+            return read, answer, _encoded(answer)
 
-        return await self._aside(work)
+        made = await self._aside(work)
+        return await self._recorded(request.scope, ready.scorer, made, started, Kind.EXPLANATION)
 
     async def predict_batch(self, request: Request) -> Response:
         """Answer many patients, in a thread beside the single ones, once all are in the ledger."""
@@ -148,37 +161,51 @@ class Routes(Router):
         started = time.perf_counter()
         body = await request.body()
 
-        def work() -> tuple[dict[str, Any], Mapping[str, Any], list[bytes]]:
+        def work() -> tuple[dict[str, Any], Sequence[tuple[bytes, Mapping[str, Any]]]]:
             read = read_body(request.headers, body, ready.models.batch, ready.models)
-            answer = ready.scorer.answer_batch(read)
-            return read, answer, [_encoded(one) for one in answer["predictions"]]
+            return read, ready.scorer.write_batch(read)
 
-        read, answer, parts = await self._aside(work)
-        _named(request.scope, answer)
+        read, written = await self._aside(work)
+        answers = [answer for _, answer in written]
+        _named(request.scope, {"model": answers[0].get("model", {})} if answers else {})
         singles = [{**read, "patient": patient} for patient in read["patients"]]
-        made = list(zip(singles, answer["predictions"], parts, strict=True))
+        made = [(single, answer, sent) for single, (sent, answer) in zip(singles, written, strict=True)]
         await self._record(request.scope, ready.scorer, made, started)
-        self.measures.answered(answer["predictions"])
-        sent = b'{"predictions":[' + b",".join(parts) + b"]}"
-        return self._shadowed(_sent(sent, _PRIVATE), read, answer)
+        self.measures.answered(answers)
+        sent = b'{"predictions":[' + b",".join(part for part, _ in written) + b"]}"
+        return self._shadowed(_sent(sent, _PRIVATE), read, {"predictions": answers})
+
+    async def _recorded(self, scope: Scope, scorer: Scorer, made: Made, started: float, kind: Kind) -> Response:
+        """Commit one answer of a kind, and then send it."""
+        _, answer, sent = made
+        _named(scope, answer)
+        await self._record(scope, scorer, [made], started, kind)
+        return _sent(sent, _PRIVATE)
 
     async def _record(
         self,
         scope: Scope,
         scorer: Scorer,
-        made: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], bytes]],
+        made: Sequence[Made],
         started: float,
+        kind: Kind = Kind.PREDICTION,
     ) -> None:
-        """Commit what was asked, answered and is to be sent, for each patient."""
+        """Commit answers together; what a board judged by itself before them comes before them in the chain."""
         recorder = self.recorder
         if not recorder.on:
+            if any(read.get("estimate") for read, _, _ in made):
+                recorder.required()
             return
         spent = 1000 * (time.perf_counter() - started)
-        drafts = [recorder.predicted(scope, answer, sent, read, spent, scorer.digests) for read, answer, sent in made]
+        drafts: list[Draft] = []
+        for read, answer, sent in made:
+            if read.get("estimate"):
+                drafts.append(recorder.judged(scope, answer["prediction_id"], read["estimate"]))
+            drafts.append(recorder.predicted(scope, answer, sent, read, spent, scorer.digests, kind))
         await recorder.record(drafts)
 
     async def prediction(self, request: Request) -> Response:
-        """Answer an earlier prediction, bit for bit as it was sent, whatever model answers now."""
+        """Answer what was answered before, bit for bit as it was sent, whatever model answers now."""
         prediction_id = str(request.path_params["prediction_id"])
         return _sent(await self.recorder.stored(prediction_id), _PRIVATE)
 
@@ -191,11 +218,11 @@ class Routes(Router):
         return _json(asdict(report), _PRIVATE)
 
     async def estimate(self, request: Request) -> Response:
-        """Record what a board judged by itself."""
+        """Record what a board judged by itself, of a prediction that was answered before."""
         recorder, models = self.recorder.required(), self.application.ready().models
         read = read_body(request.headers, await request.body(), models.estimate, models)
         prediction_id = str(read["prediction_id"])
-        await recorder.estimate(request.scope, prediction_id, read["regimen"], read["outcome"], read["probability"])
+        await recorder.estimate(request.scope, prediction_id, read)
         return _json({"prediction_id": prediction_id, "recorded": True}, _PRIVATE)
 
     def _shadowed(self, response: Response, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Response:

@@ -1,5 +1,6 @@
 """A service without a process: the real gate, routes and request models, around a scorer that answers at once."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -50,8 +51,12 @@ class SmallScorer:
         flags = [{"code": "dpyd_untested", "severity": "caution", "status": "unknown"}]
         return {"regimens": [{"backbone": "folfox", "biologic": "none", "probability": 0.25, "flags": flags}]}
 
-    def answer_batch(self, request: Any) -> dict[str, Any]:
-        return {"predictions": [self.answer(patient) for patient in request["patients"]]}
+    def write(self, request: Any) -> tuple[bytes, dict[str, Any]]:
+        answer = self.answer(request)
+        return json.dumps(answer).encode(), answer
+
+    def write_batch(self, request: Any) -> list[tuple[bytes, dict[str, Any]]]:
+        return [self.write(patient) for patient in request["patients"]]
 
 
 class Front:

@@ -1,5 +1,6 @@
 """The real gate, routes and request models around answers that are known by heart."""
 
+import json
 import re
 import threading
 import time
@@ -43,7 +44,14 @@ class CannedScorer:
     specification_document: ClassVar[dict[str, Any]] = {}
     digests: ClassVar[dict[str, str]] = {}
 
-    model_card: ClassVar[dict[str, Any]] = {**model, "created": "2026-01-01"}
+    typical: ClassVar[dict[str, Any]] = {
+        "outcome": SPEC.outcomes.part(Part.PRIMARY).name,
+        "regimens": [
+            {"backbone": r.backbone, "biologic": r.biologic, "planned_cycles": r.planned_cycles, "probability": 0.3}
+            for r in SPEC.regimens.all()
+        ],
+    }
+    model_card: ClassVar[dict[str, Any]] = {**model, "created": "2026-01-01", "typical": typical}
 
     def __init__(self) -> None:
         self.reset()
@@ -54,6 +62,11 @@ class CannedScorer:
         self.compared: list[Any] = []
         self.explained: list[Any] = []
         self.simulated = False
+
+    def write(self, request: Any) -> tuple[bytes, dict[str, Any]]:
+        """Answer each regimen that is asked, as JSON."""
+        answer = self.answer(request)
+        return json.dumps(answer).encode(), answer
 
     def answer(self, request: Any) -> dict[str, Any]:
         """Answer each regimen that is asked."""
@@ -86,6 +99,7 @@ class CannedScorer:
         differences[STATES[0]] = _difference(-0.06, -0.1, -0.004, "reliably lower")
         first, second = (SPEC.regimens.regimen(r["backbone"], r["biologic"]) for r in request["regimens"])
         return {
+            "prediction_id": PREDICTION,
             "model": self.model,
             "first": first.label,
             "second": second.label,
@@ -100,6 +114,7 @@ class CannedScorer:
         regimen = SPEC.regimens.regimen(request["regimen"]["backbone"], request["regimen"]["biologic"])
         first, second = SPEC.asked[8], SPEC.asked[30]
         return {
+            "prediction_id": PREDICTION,
             "model": self.model,
             "outcome": outcome.name,
             "label": outcome.label,
@@ -156,6 +171,9 @@ def _regimen(regimen: Any) -> dict[str, Any]:
             for name, p in estimates.items()
         },
         "states": dict(zip(STATES, states, strict=True)),
+        "state_ranges": {
+            name: {"low": 0.8 * p, "high": min(1.0, 1.2 * p)} for name, p in zip(STATES, states, strict=True)
+        },
         "support": {"level": "none", "effective_patients": 0, "text": "Published evidence alone."},
         "flags": flags,
     }
