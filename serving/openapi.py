@@ -146,7 +146,8 @@ def openapi_document(application: Application) -> dict[str, Any]:
 
     def again(summary: str) -> dict[str, Any]:
         named = {"name": "prediction_id", "in": "path", "required": True, "schema": {"type": "string"}}
-        found = {"200": _content("The answer as it was sent", schema[answers.predict])}
+        kept = [schema[answer] for answer in (answers.predict, answers.compare, answers.explain)]
+        found = {"200": _content("The answer as it was sent", {"anyOf": kept})}
         return {"summary": summary, "tags": ["Ledger"], "parameters": [named], "responses": {**found, **errors(_KEPT)}}
 
     def get(summary: str, media: str = "application/json", *statuses: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from serving.ledger import (
     Conflict,
     Draft,
     Estimate,
+    Kind,
     Ledger,
     LedgerBusy,
     LedgerError,
@@ -80,11 +82,17 @@ class Recorder:
         request: Mapping[str, Any],
         milliseconds: float,
         digests: Mapping[str, str],
+        kind: Kind = Kind.PREDICTION,
     ) -> Prediction:
         """Draft the record of one answer; the patient reference is kept as a keyed hash alone."""
         reference = request.get("reference")
         patient = self._open().pseudonym(reference) if self.on and reference else None
-        return Prediction(answer, sent, request, milliseconds, caller_of(scope, Role.PREDICT), patient, digests)
+        return Prediction(answer, sent, request, milliseconds, caller_of(scope, Role.PREDICT), patient, digests, kind)
+
+    def judged(self, scope: Scope, prediction_id: str, estimate: Mapping[str, Any]) -> Estimate:
+        """Draft the record of what a board judged by itself: ``regimen``, ``outcome`` and ``probability``."""
+        entry = {**estimate["regimen"], "outcomes": {estimate["outcome"]: estimate["probability"]}}
+        return Estimate(prediction_id, [entry], caller_of(scope, Role.PREDICT))
 
     async def record(self, drafts: Sequence[Draft]) -> None:
         """Commit drafts; returns at once where the ledger is switched off.
@@ -112,14 +120,10 @@ class Recorder:
         Refusal
             404 when there is none, 410 when it was removed under retention, 503 without a ledger.
         """
-        try:
+        with _refusing():
             found = await anyio.to_thread.run_sync(self._open().get, prediction_id)
-        except Removed as removed:
-            raise refuse(410, "prediction_id", "removed", str(removed)) from None
-        except LedgerError as error:
-            raise _not_recorded(error) from None
-        if found is None:
-            raise refuse(404, "prediction_id", "no_such_prediction", "No prediction with this id is in the ledger.")
+            if found is None:
+                raise KeyError(prediction_id)
         return found
 
     async def outcome(
@@ -138,39 +142,24 @@ class Recorder:
         def work() -> Report:
             return ledger.record_outcome(prediction_id, values, caller=caller, idempotency_key=idempotency_key)
 
-        try:
+        with _refusing(self._measures):
             report = await anyio.to_thread.run_sync(work)
-        except KeyError:
-            raise refuse(
-                404, "prediction_id", "no_such_prediction", "No prediction with this id is in the ledger."
-            ) from None
-        except Removed as removed:
-            raise refuse(410, "prediction_id", "removed", str(removed)) from None
-        except Conflict as conflict:
-            raise refuse(409, "idempotency_key", "conflict", str(conflict)) from None
-        except InvalidValues as invalid:
-            raise Refusal(422, tuple(invalid.problems)) from None
-        except LedgerError as error:
-            self._measures.ledger_failed()
-            raise _not_recorded(error) from None
         self._measures.outcome_recorded(
             "repeated" if report.existing else "first" if report.revision == 1 else "corrected"
         )
         return report
 
-    async def estimate(
-        self, scope: Scope, prediction_id: str, regimen: Mapping[str, Any], outcome: str, probability: float
-    ) -> None:
-        """Record what a board judged by itself about a prediction.
+    async def estimate(self, scope: Scope, prediction_id: str, estimate: Mapping[str, Any]) -> None:
+        """Record what a board judged by itself about a prediction that was answered before.
 
         Raises
         ------
         Refusal
-            As `stored`, and 503 when it is not known to be committed.
+            As `stored`, 422 when the id is not a prediction's, and 503 when it is not known to be committed.
         """
-        await self.stored(prediction_id)
-        entry = {**regimen, "outcomes": {outcome: probability}}
-        await self.record([Estimate(prediction_id, [entry], caller_of(scope, Role.PREDICT))])
+        with _refusing():
+            await anyio.to_thread.run_sync(self._open().followed, prediction_id)
+        await self.record([self.judged(scope, prediction_id, estimate)])
 
     def shadowed(self, shadowed: Shadowed) -> None:
         """Record what a challenger would have answered; called in the shadow's thread, and lost if it cannot be."""
@@ -220,6 +209,27 @@ def ledger_opener(environment: Mapping[str, str], store: Path) -> Callable[[], L
 def caller_of(scope: Scope, role: Role) -> Caller:
     """Who asks, as the ledger names them."""
     return Caller(scope.get(CALLER) or LOCAL.name, role.value)
+
+
+@contextmanager
+def _refusing(measures: Measures | None = None) -> Iterator[None]:
+    """Turn what the ledger raises into refusals; count what could not be recorded."""
+    try:
+        yield
+    except KeyError:
+        raise refuse(
+            404, "prediction_id", "no_such_prediction", "No prediction with this id is in the ledger."
+        ) from None
+    except Removed as removed:
+        raise refuse(410, "prediction_id", "removed", str(removed)) from None
+    except Conflict as conflict:
+        raise refuse(409, "idempotency_key", "conflict", str(conflict)) from None
+    except InvalidValues as invalid:
+        raise Refusal(422, tuple(invalid.problems)) from None
+    except LedgerError as error:
+        if measures is not None:
+            measures.ledger_failed()
+        raise _not_recorded(error) from None
 
 
 def _not_recorded(error: LedgerError) -> Refusal:

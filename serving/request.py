@@ -51,7 +51,7 @@ class RequestModels:
     Attributes
     ----------
     predict
-        ``{"patient": {...}, "regimens": [...] | null, "profile": "eu"}``.
+        ``{"patient": {...}, "regimens": [...] | null, "profile": "eu", "estimate": {...} | null}``.
     batch
         The same with ``"patients": [...]``, 1 to 1,000 of them.
     compare
@@ -98,6 +98,14 @@ def request_models(spec: Specification) -> RequestModels:
     )
     patients: Any = list[patient]
     shared: dict[str, Any] = {"regimens": _regimens(spec), "profile": _profile(spec)}
+    judged: dict[str, Any] = {
+        "regimen": (_regimen(spec), pydantic.Field(title="Regimen")),
+        "outcome": (_one_of(spec.outcomes.names), pydantic.Field(title="Outcome")),
+        "probability": (Annotated[float, pydantic.Field(ge=0, le=1)], pydantic.Field(title="Probability")),
+    }
+    own: Any = create_model(
+        "OwnEstimate", __base__=Body, __doc__="What a board judged by itself, before it saw the model's.", **judged
+    )
     predict = create_model(
         "PredictRequest",
         __base__=Body,
@@ -110,6 +118,14 @@ def request_models(spec: Specification) -> RequestModels:
                 title="Patient reference",
                 description="A pseudonym of the hospital's, to find the patient's predictions again. Only a keyed "
                 "hash of it is kept.",
+            ),
+        ),
+        estimate=(
+            own | None,
+            pydantic.Field(
+                default=None,
+                title="The board's own estimate",
+                description="Made before the answer is seen. It enters the ledger before the answer, and with it.",
             ),
         ),
         **shared,
@@ -157,11 +173,12 @@ def request_models(spec: Specification) -> RequestModels:
     estimate = create_model(
         "EstimateRequest",
         __base__=Body,
-        __doc__="What a board judged by itself, before it saw the model's.",
+        __doc__=(
+            "What a board judged by itself, sent after the prediction was answered. Sent with POST /predict it is "
+            "shown by the ledger to have come first."
+        ),
         prediction_id=prediction_id,
-        regimen=(_regimen(spec), pydantic.Field(title="Regimen")),
-        outcome=(_one_of(spec.outcomes.names), pydantic.Field(title="Outcome")),
-        probability=(Annotated[float, pydantic.Field(ge=0, le=1)], pydantic.Field(title="Probability")),
+        **judged,
     )
     return RequestModels(spec, predict, batch, compare, explain, outcome, estimate)
 

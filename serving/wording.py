@@ -44,6 +44,14 @@ def word(spec: Specification, loc: Location, error: Error) -> Told:
             return _about_value(spec, f"patients.{row}.{name[:LONGEST_NAME]}", name, within, error)
         case ("regimens", int(_)):
             return _about_regimen(spec, path, error)
+        case ("regimen",) | ("estimate", "regimen") if error["type"] != "missing":
+            return _about_regimen(spec, path, error)
+        case ("regimen", str(part), *_) | ("estimate", "regimen", str(part), *_):
+            return path, *_about_part(spec, part, error)
+        case ("probability",) | ("estimate", "probability") if error["type"] != "missing":
+            return path, *_about_probability(path, error)
+        case ("estimate", str(_)) if error["type"] in ("missing", "extra_forbidden"):
+            return path, *_about_estimate(path, error)
         case ("regimens", int(_), str(part), *_):
             return path, *_about_part(spec, part, error)
         case _:
@@ -140,6 +148,17 @@ def _about_part(spec: Specification, part: str, error: Error) -> tuple[str, str]
     return "unknown_regimen", f"Unknown {part}; allowed is one of {allowed}. {hint}"
 
 
+def _about_probability(path: str, error: Error) -> tuple[str, str]:
+    codes = {"greater_than_equal": "below_hard_limit", "less_than_equal": "above_hard_limit"}
+    return codes.get(error["type"], "wrong_type"), f"The {path} must be a number from 0 to 1."
+
+
+def _about_estimate(path: str, error: Error) -> tuple[str, str]:
+    if error["type"] == "missing":
+        return "missing_required", f"The {path} is required: an estimate is one probability of one outcome."
+    return "unknown_field", "An estimate has only regimen, outcome and probability."
+
+
 def _about_body(spec: Specification, path: str, loc: Location, error: Error) -> tuple[str, str]:
     kind, limits = error["type"], error.get("ctx", {})
     if kind == "json_invalid":
@@ -149,7 +168,7 @@ def _about_body(spec: Specification, path: str, loc: Location, error: Error) -> 
     if kind == "extra_forbidden":
         if str(loc[-1]) in spec.fields:
             return "misplaced_field", "This belongs inside patient, not beside it."
-        return "unknown_field", "A request has only patient (patients in a batch), regimens and profile."
+        return "unknown_field", "No such part of this request; GET /docs shows those that it has."
     if kind == "missing":
         required = ", ".join(f.name for f in spec.asked if f.required)
         return "missing_required", f"The {path} is required; of a patient only {required} must be given."

@@ -21,10 +21,16 @@ class Kind(StrEnum):
     """What an entry is about."""
 
     PREDICTION = "prediction"
+    COMPARISON = "comparison"  # of two regimens for one patient
+    EXPLANATION = "explanation"  # of one estimate
     OUTCOME = "outcome"
     ESTIMATE = "estimate"  # the board's own, entered before it saw the model's
     SHADOW = "shadow"  # what a challenger would have answered; never shown
     CHECKPOINT = "checkpoint"  # signed with the ledger's key
+
+
+#: Kinds that hold an answer as it was sent, under the id that it carries. Only a prediction is followed by outcomes.
+ANSWERED = frozenset({Kind.PREDICTION, Kind.COMPARISON, Kind.EXPLANATION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Index:
     Attributes
     ----------
     prediction_id
-        Of which prediction; None for a prediction, which has that id itself.
+        Of which prediction; None for an answer, which has that id itself.
     patient
         Keyed hash of the patient reference.
     through

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from features import InvalidValues
+from features import InvalidValues, Problem
 from serving.ledger.caller import Caller
 from serving.ledger.checkpoint import Checkpoint, genuine
 from serving.ledger.commit import write_one
 from serving.ledger.database import Database, Synchronous
-from serving.ledger.entry import Draft, Kind, Receipt, canonical, digest_of, parts
+from serving.ledger.entry import ANSWERED, Draft, Kind, Receipt, canonical, digest_of, parts
 from serving.ledger.errors import LedgerError, Removed
 from serving.ledger.key import Key
 from serving.ledger.migrate import migrate
@@ -33,7 +33,7 @@ class Stored:
     Attributes
     ----------
     answer
-        The bytes that were sent; empty for what is no prediction.
+        The bytes that were sent; empty for what is no answer.
     """
 
     seq: int
@@ -153,21 +153,45 @@ class Ledger:
         return self._writer.append_sync(drafts)
 
     def get(self, prediction_id: str) -> bytes | None:
-        """The answer of a prediction, bit for bit as it was sent; None when there is no such prediction.
+        """An answer, bit for bit as it was sent; None when there is none of this id.
 
         Raises
         ------
         Removed
             When it was removed under retention.
         """
-        stored = self.prediction(prediction_id)
+        stored = self.answered(prediction_id)
         return None if stored is None else stored.answer
+
+    def answered(self, prediction_id: str) -> Stored | None:
+        """A prediction, comparison or explanation with its record; None when there is none. Raises as `get`."""
+        with self.database.reading() as connection:
+            row = connection.execute(_BY_ID, {"wanted": prediction_id}).first()
+        return None if row is None or row.kind not in ANSWERED else _stored(row)
 
     def prediction(self, prediction_id: str) -> Stored | None:
         """A prediction with its record; None when there is none. Raises as `get`."""
-        with self.database.reading() as connection:
-            row = connection.execute(_BY_ID, {"wanted": prediction_id}).first()
-        return None if row is None or row.kind != Kind.PREDICTION else _stored(row)
+        stored = self.answered(prediction_id)
+        return stored if stored is not None and stored.kind is Kind.PREDICTION else None
+
+    def followed(self, prediction_id: str) -> Stored:
+        """The prediction that a report or an estimate is about.
+
+        Raises
+        ------
+        KeyError
+            When there is no such prediction.
+        Removed
+            When it was removed under retention.
+        InvalidValues
+            When the id is that of a comparison or an explanation.
+        """
+        stored = self.answered(prediction_id)
+        if stored is None:
+            raise KeyError(prediction_id)
+        if stored.kind is not Kind.PREDICTION:
+            raise InvalidValues([_NOT_PREDICTED])
+        return stored
 
     def outcomes(self, prediction_id: str) -> tuple[Stored, ...]:
         """Every report of a prediction, oldest first; the last one stands. Removed ones are left out."""
@@ -195,15 +219,13 @@ class Ledger:
         Removed
             When the prediction was removed under retention.
         InvalidValues
-            With every problem.
+            With every problem; also when the id is that of a comparison or an explanation.
         Conflict
             When the idempotency key was used for other values of this prediction.
         LedgerBusy, LedgerUnavailable
             As `append`.
         """
-        predicted = self.prediction(prediction_id)
-        if predicted is None:
-            raise KeyError(prediction_id)
+        predicted = self.followed(prediction_id)
         problems = self._rules().problems(values, predicted.record["inputs"]["entered"])
         if problems:
             raise InvalidValues(problems)
@@ -267,6 +289,11 @@ class Ledger:
             )
 
 
+_NOT_PREDICTED = Problem(
+    "prediction_id",
+    "not_a_prediction",
+    "Is the id of a comparison or an explanation; name the prediction of this patient (POST /predict) instead.",
+)
 _BY_ID = sa.select(entries).where(entries.c.id == sa.bindparam("wanted"))
 _ABOUT = (
     sa.select(entries)

@@ -1,4 +1,4 @@
-"""A prediction as it is kept: what was asked, what was answered, by which model."""
+"""An answer as it is kept: what was asked, what was answered, by which model."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ class Prediction:
     sent
         The same as the bytes that the client gets.
     request
-        What was asked, checked: ``patient``, ``regimens`` or None for all, ``profile``.
+        What was asked, checked: ``patient``, ``regimens`` or None for all (``regimen`` where one is explained),
+        ``profile``.
     latency_ms
         From the request to the answer, without the ledger.
     patient
         `Ledger.pseudonym` of the patient reference, when the client gave one.
     digests
         Further digests, by name: SHA-256 of the bundle's seal, and the version of the code that made the model.
+    kind
+        Whether it is a prediction, or compares two regimens, or explains one estimate.
     """
 
     answer: Mapping[str, Any]
@@ -40,8 +43,8 @@ class Prediction:
     caller: Caller = field(default_factory=Caller)
     patient: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind = Kind.PREDICTION
 
-    kind = Kind.PREDICTION
     repeatable = False
 
     @property
@@ -60,9 +63,11 @@ class Prediction:
         about = {name: model[name] for name in _MODEL if name in model}
         data = model.get("trained_on", {}).get("data_digest")
         asked = self.request.get("regimens")
+        if self.kind is Kind.EXPLANATION:
+            asked = [self.request["regimen"]]
         entered = {name: value for name, value in self.request["patient"].items() if value is not None}
         # The scorer repeats a flag as the same object: by identity, a few are left of hundreds.
-        flags = {id(f): f for r in self.answer["regimens"] for f in r.get("flags", ())}.values()
+        flags = {id(f): f for r in self.answer.get("regimens", ()) for f in r.get("flags", ())}.values()
         latency, version = round(self.latency_ms, 3), about.get("version")
         record = {
             "prediction_id": self.id,
@@ -76,6 +81,8 @@ class Prediction:
             "caller": {"name": self.caller.name, "role": self.caller.role},
             "patient": self.patient,
         }
+        if self.kind is Kind.EXPLANATION:
+            record["outcome"] = self.answer["outcome"]
         index = Index(
             model_version=None if version is None else str(version)[:64],
             patient=self.patient,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from serving.ledger.checkpoint import genuine
 from serving.ledger.database import Database
-from serving.ledger.entry import GENESIS, Kind, chain, digest_of, parts
+from serving.ledger.entry import ANSWERED, GENESIS, Kind, chain, digest_of, parts
 from serving.ledger.key import Key
 from serving.ledger.packing import unpack
 from serving.ledger.table import NARROW, entries
@@ -150,10 +150,15 @@ def _judge(row: Any, seq: int, previous: str, key: Key, through: int) -> What | 
         return "hash_wrong"
     if payload is None:
         return None if all(getattr(row, name) is None for name in NARROW) else "index_changed"
-    record, _ = parts(payload)
+    try:
+        record, _ = parts(payload)
+        repeated = _index(row.kind, record)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # Hashed anew by whoever wrote it: no entry of this kind looks so.
+        return "payload_changed"
     if row.kind == Kind.CHECKPOINT and not genuine(record, key, seq, previous):
         return "signature_wrong"
-    return None if _index(row.kind, record) == {name: getattr(row, name) for name in NARROW} else "index_changed"
+    return None if repeated == {name: getattr(row, name) for name in NARROW} else "index_changed"
 
 
 def _moved(row: Any) -> bool:
@@ -167,10 +172,10 @@ def _index(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if kind == Kind.CHECKPOINT:
         removal = record.get("removal")
         return found if removal is None else {**found, "through": removal["through"], "caller": removal["by"]}
-    if kind in (Kind.PREDICTION, Kind.SHADOW):
+    if kind in ANSWERED or kind == Kind.SHADOW:
         version = record["model"].get("version")
         found["model_version"] = None if version is None else str(version)[:64]
-    if kind == Kind.PREDICTION:
+    if kind in ANSWERED:
         found["patient"], found["latency_ms"] = record["patient"], record["latency_ms"]
     else:
         found["prediction_id"] = record["prediction_id"]

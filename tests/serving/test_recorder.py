@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 PATIENT = {"age_years": 61, "ras_status": "mutant", "n_liver_metastases": 4}
 STARTED = {"planned_backbone": "folfox", "planned_biologic": "bevacizumab"}
 REGIMEN = {"backbone": "folfox", "biologic": "bevacizumab", "planned_cycles": 6}
+OTHER = {"backbone": "capox", "biologic": "bevacizumab", "planned_cycles": 4}
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,103 @@ async def test_a_boards_own_estimate_is_kept_with_its_prediction(recording, ledg
     assert kept.record["regimens"] == [{**REGIMEN, "outcomes": {"conversion_12m": 0.3}}]
 
 
+async def test_an_estimate_sent_with_the_question_stands_before_the_answer_in_one_chain(recording, ledger):
+    estimate = {"regimen": REGIMEN, "outcome": "conversion_12m", "probability": 0.3}
+    async with recording.client() as client:
+        before = (await predict(client, estimate=estimate)).json()["prediction_id"]
+        after = (await predict(client)).json()["prediction_id"]
+        assert (await client.post("/estimates", json={"prediction_id": after, **estimate})).status_code == 200
+    places = {(each.record["prediction_id"], each.kind): each for each in ledger.stored(Kind.ESTIMATE, Kind.PREDICTION)}
+    assert places[before, Kind.ESTIMATE].seq + 1 == places[before, Kind.PREDICTION].seq
+    assert places[after, Kind.ESTIMATE].seq > places[after, Kind.PREDICTION].seq
+    assert places[before, Kind.ESTIMATE].record["regimens"] == [{**REGIMEN, "outcomes": {"conversion_12m": 0.3}}]
+    assert places[before, Kind.ESTIMATE].record["caller"] == {"name": "local", "role": "predict"}
+    assert verify(ledger.database, ledger.key).broken is None
+
+
+async def test_neither_estimate_nor_answer_is_kept_where_one_of_them_cannot_be(
+    recording, recorder, ledger, monkeypatch
+):
+    async def refuse(drafts):
+        raise LedgerUnavailable("The disk is full.")
+
+    async with recording.client() as client:
+        await predict(client)
+        before = len(list(ledger.stored(*Kind)))
+        monkeypatch.setattr(recorder._open(), "append", refuse)
+        estimate = {"regimen": REGIMEN, "outcome": "conversion_12m", "probability": 0.3}
+        answer = await predict(client, estimate=estimate)
+    assert answer.status_code == 503 and "probability" not in answer.text
+    assert len(list(ledger.stored(*Kind))) == before
+
+
+async def test_a_wrong_estimate_is_refused_field_by_field_and_nothing_is_answered(recording, ledger):
+    estimate = {"regimen": {"backbone": "water", "biologic": 3}, "outcome": "luck", "probability": 1.5, "note": "x"}
+    async with recording.client() as client:
+        refused = await predict(client, estimate=estimate)
+        other = await predict(client, estimate=[])
+    assert refused.status_code == other.status_code == 422
+    assert {e["field"]: e["code"] for e in refused.json()["errors"]} == {
+        "estimate.regimen.backbone": "unknown_regimen",
+        "estimate.regimen.biologic": "wrong_type",
+        "estimate.outcome": "unknown_code",
+        "estimate.probability": "above_hard_limit",
+        "estimate.note": "unknown_field",
+    }
+    assert [e["field"] for e in other.json()["errors"]] == ["estimate"]
+    assert list(ledger.stored(Kind.ESTIMATE, Kind.PREDICTION)) == []
+
+
+async def compared(client):
+    return await client.post("/compare", json={"patient": PATIENT, "regimens": [REGIMEN, OTHER]})
+
+
+async def explained(client):
+    return await client.post("/explain", json={"patient": PATIENT, "regimen": REGIMEN})
+
+
+@pytest.mark.parametrize(("asked", "kind"), [(compared, Kind.COMPARISON), (explained, Kind.EXPLANATION)])
+async def test_a_comparison_and_an_explanation_are_recorded_first_and_given_again(recording, ledger, asked, kind):
+    async with recording.client() as client:
+        answer = await asked(client)
+        again = await client.get(f"/predictions/{answer.json()['prediction_id']}")
+    assert answer.status_code == 200 and again.content == answer.content
+    (kept,) = ledger.stored(kind)
+    assert kept.id == answer.json()["prediction_id"] and kept.answer == answer.content
+    assert kept.record["inputs"]["entered"] == PATIENT
+    assert kept.record["regimens"] == ([REGIMEN] if kind is Kind.EXPLANATION else [REGIMEN, OTHER])
+    assert kept.record.get("outcome") == ("conversion_12m" if kind is Kind.EXPLANATION else None)
+    assert kept.record["digests"]["code"] == "test"
+    assert verify(ledger.database, ledger.key).broken is None
+
+
+@pytest.mark.parametrize("asked", [compared, explained])
+async def test_without_a_ledger_neither_is_answered(front, application, asked):
+    def fail():
+        raise LedgerUnavailable("The disk is full.")
+
+    made = front(application)
+    made.routes.recorder = Recorder(fail, made.measures)
+    async with made.client() as client:
+        answer = await asked(client)
+    assert answer.status_code == 503 and answer.json()["errors"][0]["code"] == "ledger_unavailable"
+    assert "probability" not in answer.text and "difference" not in answer.text
+
+
+@pytest.mark.parametrize("asked", [compared, explained])
+async def test_what_became_of_a_patient_belongs_to_a_prediction_and_to_nothing_else(recording, ledger, asked):
+    async with recording.client() as client:
+        made = (await asked(client)).json()["prediction_id"]
+        values = {"index_date": "2025-01-10", "conversion_12m": False, **STARTED}
+        outcome = await client.post("/outcomes", json={"prediction_id": made, "values": values})
+        body = {"prediction_id": made, "regimen": REGIMEN, "outcome": "conversion_12m", "probability": 0.3}
+        estimate = await client.post("/estimates", json=body)
+    for refused in (outcome, estimate):
+        assert refused.status_code == 422
+        assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [("prediction_id", "not_a_prediction")]
+    assert list(ledger.stored(Kind.OUTCOME, Kind.ESTIMATE)) == []
+
+
 async def test_what_a_challenger_would_have_answered_is_recorded_and_never_given_again(recording, recorder, ledger):
     async with recording.client() as client:
         answer = (await predict(client)).json()
@@ -157,6 +255,10 @@ async def test_a_ledger_that_is_switched_off_records_nothing_and_says_so(front, 
     made.routes.recorder = Recorder(ledger_opener({"RESECTA_LEDGER": "off"}, tmp_path), made.measures)
     async with made.client() as client:
         assert (await predict(client)).status_code == 200
+        assert (await compared(client)).status_code == (await explained(client)).status_code == 200
+        estimate = {"regimen": REGIMEN, "outcome": "conversion_12m", "probability": 0.3}
+        lost = await predict(client, estimate=estimate)
+        assert (lost.status_code, lost.json()["errors"][0]["code"]) == (503, "ledger_off")
         assert (await client.get("/model")).json()["features"] == {"ledger": False, "estimates": False}
         gone = await client.get("/predictions/whatever")
     assert gone.status_code == 503 and gone.json()["errors"][0]["code"] == "ledger_off"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from features import load_specification
-from serving.ledger import Caller, Ledger, Prediction
+from serving.ledger import Caller, Kind, Ledger, Prediction
 
 KEY = "0123456789abcdef" * 4
 PATIENT = {"age_years": 61, "n_liver_metastases": 8, "ras_status": "wt"}
@@ -50,6 +50,27 @@ def predicted(spec) -> Callable[..., Prediction]:
         }
         request = {"patient": {**PATIENT, "sex": None}, "regimens": None, "profile": "eu"}
         return Prediction(answer, json.dumps(answer).encode(), request, 4.2, **{"caller": Caller("board"), **options})
+
+    return make
+
+
+@pytest.fixture
+def looked(spec) -> Callable[[], tuple[Prediction, Prediction]]:
+    """Make a comparison of two regimens and an explanation of one estimate, for the patient of `predicted`."""
+    model = {"name": "resecta", "version": "1", "spec_digest": spec.digest}
+    regimens = [{"backbone": r.backbone, "biologic": r.biologic} for r in spec.regimens.all()[:2]]
+    asks = {
+        Kind.COMPARISON: ({"regimens": regimens}, {"differences": {"conversion_12m": {"difference": 0.1}}}),
+        Kind.EXPLANATION: ({"regimen": regimens[0]}, {"outcome": "conversion_12m", "probability": 0.4}),
+    }
+
+    def make() -> tuple[Prediction, Prediction]:
+        drafts = []
+        for kind, (asked, told) in asks.items():
+            answer = {"prediction_id": str(uuid.uuid4()), "model": model, **told}
+            request = {"patient": PATIENT, **asked}
+            drafts.append(Prediction(answer, json.dumps(answer).encode(), request, 4.2, Caller("board"), kind=kind))
+        return drafts[0], drafts[1]
 
     return make
 

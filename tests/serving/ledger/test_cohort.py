@@ -127,6 +127,15 @@ def test_of_a_patient_with_several_predictions_one_row_is_written(ledger, scorer
     assert made.left_out == {"earlier predictions of the same patient": 1}
 
 
+def test_comparisons_and_explanations_are_no_patients(ledger, scorer, spec, simulated, looked, tmp_path):
+    kept(ledger, scorer, spec, simulated.to_dict("records")[0], None)
+    before = cohort(ledger, spec, tmp_path / "before.csv")
+    ledger.append_sync(looked())
+    after = cohort(ledger, spec, tmp_path / "after.csv")
+    assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
+    assert after.left_out == before.left_out
+
+
 def test_what_lacks_an_outcome_or_a_site_is_said(ledger, scorer, spec, simulated, predicted, tmp_path):
     with pytest.raises(LedgerError, match="No prediction has an outcome"):
         cohort(ledger, spec, tmp_path / "registry.csv")

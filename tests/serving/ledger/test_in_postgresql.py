@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 import serving.ledger.job as job
+from features import InvalidValues
 from serving.ledger import Ledger, LedgerError, Removed
 from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
@@ -54,6 +55,15 @@ def test_answers_outcomes_and_the_chain_are_kept_as_in_a_file(ledger, predicted)
         ledger.append_sync([many[0]])
     verdict = verify(ledger.database, ledger.key)
     assert (verdict.broken, verdict.entries) == (None, 33)
+
+
+def test_comparisons_and_explanations_are_kept_as_in_a_file(ledger, looked):
+    drafts = looked()
+    ledger.append_sync(drafts)
+    assert [ledger.get(one.id) for one in drafts] == [one.sent for one in drafts]
+    with pytest.raises(InvalidValues, match="comparison or an explanation"):
+        ledger.record_outcome(drafts[0].id, STARTED)
+    assert verify(ledger.database, ledger.key).kinds == {"checkpoint": 1, "comparison": 1, "explanation": 1}
 
 
 def test_two_that_write_at_once_share_one_chain(ledger, address, key, predicted):

@@ -44,6 +44,21 @@ def test_what_is_older_goes_and_the_rest_stays_and_the_chain_is_whole(aged):
     assert removed(ledger).count == 0
 
 
+def test_old_comparisons_and_explanations_go_as_predictions_do(ledger, looked, monkeypatch):
+    with monkeypatch.context() as then:
+        then.setattr(job, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
+        old = looked()
+        ledger.append_sync(old)
+    ledger.append_sync(looked())
+    assert removed(ledger).count == 2
+    for one in old:
+        with pytest.raises(Removed):
+            ledger.get(one.id)
+    verdict = verify(ledger.database, ledger.key)
+    assert (verdict.broken, verdict.removed) == (None, 2)
+    assert verdict.kinds == {"checkpoint": 2, "comparison": 2, "explanation": 2}
+
+
 def test_nothing_of_what_was_removed_is_left_in_any_file(aged, file):
     import sqlite3
 

@@ -70,6 +70,18 @@ def test_an_entry_rewritten_with_its_hash_breaks_the_next(ten, forced):
     assert walked(ten).broken == Break(6, "hash_wrong")
 
 
+def test_an_entry_of_another_shape_is_told_and_ends_no_walk(ten, forced):
+    five = row(ten, 5)
+    for payload in (b"[]", b"{}", b'{"caller": 3, "model": 4}', b"no json"):
+        digest = digest_of(payload)
+        hash = chain(5, five.kind, five.id, five.at, digest, five.previous)
+        forced(
+            f"update resecta_ledger set payload = x'{pack(payload).hex()}', digest = '{digest}', hash = '{hash}' "
+            "where seq = 5"
+        )
+        assert walked(ten).broken == Break(5, "payload_changed")
+
+
 def test_a_chain_rewritten_to_its_end_fails_at_the_next_signed_checkpoint(ledger, predicted, forced):
     ledger.append_sync([predicted() for _ in range(1003)])
     statements, previous = [], row(ledger, 998).hash
