@@ -9,6 +9,7 @@ import pytest
 
 from serving.application import Application, assemble
 from serving.settings import Settings
+from training.bundle import Calibration, Curve, add_calibration
 from training.bundle.manifest import seal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "patient.json"
@@ -129,3 +130,20 @@ async def test_the_evidence_page_names_studies_and_keeps_to_the_content_policy(f
         assert page.status_code == 200
         assert "Evidence digest" in page.text and "<style" not in page.text and "<script" not in page.text
         assert (await client.get("/static/evidence.css")).status_code == 200
+
+
+async def test_the_model_tells_its_calibration_curves_or_why_it_has_none(front, application, spoiled):
+    spec = application.spec
+    curve = Curve(predicted=(0.1, 0.4), observed=(0.1, 0.3), low=(0.0, 0.2), high=(0.2, 0.5), patients=900, events=210)
+    text = "Judged on 900 patients."
+    curves = {spec.outcomes.names[0]: curve}
+    add_calibration(spoiled, Calibration(basis="registry", data_digest="0" * 64, text=text, curves=curves))
+    told = []
+    for one in (application, served(spoiled)):
+        async with front(one).client() as client:
+            told.append((await client.get("/model")).json()["calibration"])
+    assert told[0] == {"basis": "evidence", "text": told[0]["text"], "curves": {}}
+    assert told[0]["text"].startswith("There is no calibration plot")
+    drawn = {"predicted": [0.1, 0.4], "observed": [0.1, 0.3], "low": [0.0, 0.2], "high": [0.2, 0.5]}
+    counted = {"patients": 900, "events": 210}
+    assert told[1] == {"basis": "registry", "text": text, "curves": {spec.outcomes.names[0]: {**drawn, **counted}}}

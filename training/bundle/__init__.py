@@ -1,6 +1,7 @@
 """The model as data: what is saved, what predicts, and what is refused."""
 
-from training.bundle.bundle import Bundle, load_bundle, rename_bundle, rewrite_bundle, save_bundle
+from training.bundle.bundle import Bundle, add_calibration, load_bundle, rename_bundle, rewrite_bundle, save_bundle
+from training.bundle.calibration import Calibration, Curve
 from training.bundle.case_mix import CaseMix
 from training.bundle.learned import MissingBaseMargin
 from training.bundle.manifest import BundleRefused, Manifest, OutcomeModel, Recalibration, TrainedOn
@@ -12,7 +13,9 @@ __all__ = [
     "STATES",
     "Bundle",
     "BundleRefused",
+    "Calibration",
     "CaseMix",
+    "Curve",
     "Manifest",
     "MissingBaseMargin",
     "OutcomeModel",
@@ -24,6 +27,7 @@ __all__ = [
     "Scores",
     "Support",
     "TrainedOn",
+    "add_calibration",
     "load_bundle",
     "reference_regimen",
     "rename_bundle",

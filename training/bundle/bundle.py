@@ -9,8 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from features import Patients, Regimen, Specification
+from training.bundle.calibration import Calibration, without_curves
 from training.bundle.learned import Learned, load_learned
 from training.bundle.manifest import (
+    CALIBRATION,
     FORMAT,
     MANIFEST,
     PRIOR,
@@ -34,6 +36,8 @@ class Bundle:
     ----------
     digest
         SHA-256 of the folder's file of checksums, taken when it was loaded; None for one that comes from no folder.
+    calibration
+        How the model did on what it had not seen, or why that is not known.
     """
 
     def __init__(
@@ -45,9 +49,11 @@ class Bundle:
         support: Support | None = None,
         shown: Prior | None = None,
         digest: str | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.manifest, self.prior, self.spec, self.digest = manifest, prior, spec, digest
         self.support = support or Support()
+        self.calibration = calibration or without_curves(manifest)
         self.engine = Engine(spec, prior, manifest.outcomes, learned or {}, shown)
 
     def score(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> Scores:
@@ -66,6 +72,7 @@ def save_bundle(
     spec: Specification,
     support: Support,
     write_learned: Mapping[str, Callable[[Path], None]] | None = None,
+    calibration: Calibration | None = None,
 ) -> Path:
     """Write a bundle folder and seal it.
 
@@ -75,6 +82,8 @@ def save_bundle(
         Must not exist yet, so that nothing half-written is ever mistaken for a bundle.
     write_learned
         By file name in the bundle: a function that writes the learned model to the path it is given.
+    calibration
+        How the model did on what it had not seen; None when it was not judged.
     """
     folder.mkdir(parents=True)
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
@@ -83,8 +92,27 @@ def save_bundle(
     (folder / SUPPORT).write_text(support.model_dump_json(indent=1) + "\n", "utf-8")
     for name, write in (write_learned or {}).items():
         write(folder / name)
+    if calibration is not None:
+        (folder / CALIBRATION).write_text(_compact(calibration), "utf-8")
     seal(folder)
     return folder
+
+
+def add_calibration(folder: Path, calibration: Calibration) -> None:
+    """Put curves into a bundle that was judged only after it was written, and seal it anew.
+
+    Raises
+    ------
+    BundleRefused
+        When the bundle is not as it was sealed.
+    """
+    check_seal(folder)
+    (folder / CALIBRATION).write_text(_compact(calibration), "utf-8")
+    seal(folder)
+
+
+def _compact(calibration: Calibration) -> str:
+    return calibration.model_dump_json(exclude_none=True) + "\n"
 
 
 def rename_bundle(source: Path, folder: Path, version: str) -> Path:
@@ -96,6 +124,9 @@ def rename_bundle(source: Path, folder: Path, version: str) -> Path:
 
 def rewrite_bundle(source: Path, folder: Path, manifest: Manifest) -> Path:
     """Copy a bundle under another manifest, and seal the copy.
+
+    Calibration curves are those of the model that was judged: they are left behind when the copy answers an outcome in
+    another way.
 
     Parameters
     ----------
@@ -109,8 +140,10 @@ def rewrite_bundle(source: Path, folder: Path, manifest: Manifest) -> Path:
     """
     check_seal(source)
     folder.mkdir(parents=True)
+    same = Manifest.model_validate_json((source / MANIFEST).read_text("utf-8")).outcomes == manifest.outcomes
     for path in source.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
+        if same or path.name != CALIBRATION:
+            (folder / path.name).write_bytes(path.read_bytes())
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
     seal(folder)
     return folder
@@ -146,6 +179,10 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
         if (folder / SHOWN).is_file():
             shown = Prior(PriorParameters.model_validate_json((folder / SHOWN).read_text("utf-8")), spec)
         support = Support.model_validate_json((folder / SUPPORT).read_text("utf-8"))
+        calibration = None
+        if (folder / CALIBRATION).is_file():
+            calibration = Calibration.model_validate_json((folder / CALIBRATION).read_text("utf-8"))
+            calibration.check(manifest, spec)
         learned = {m.outcome: load_learned(folder / m.file, spec) for m in manifest.outcomes if m.file is not None}
         missing = set(spec.outcomes.names) - {m.outcome for m in manifest.outcomes}
         if missing:
@@ -154,4 +191,4 @@ def load_bundle(folder: Path | str, spec: Specification) -> Bundle:
         raise
     except (ValidationError, ValueError, KeyError, TypeError, OSError) as error:
         raise BundleRefused("malformed", f"the bundle cannot be read: {type(error).__name__}") from error
-    return Bundle(manifest, prior, spec, learned, support, shown, digest)
+    return Bundle(manifest, prior, spec, learned, support, shown, digest, calibration)

@@ -14,6 +14,7 @@ MANIFEST = "manifest.json"
 PRIOR = "prior.json"
 SPECIFICATION = "specification.json"
 SUPPORT = "support.json"
+CALIBRATION = "calibration.json"
 SHOWN = "shown.json"  # effects moved by simulated patients, beside the evidence that keeps its doubt
 CHECKSUMS = "checksums.json"
 

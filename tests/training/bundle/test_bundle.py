@@ -4,10 +4,22 @@ import hashlib
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from features import Patients
 from features.specification import Specification, read_parts
-from training.bundle import BundleRefused, Support, load_bundle, rename_bundle, save_bundle
+from training.bundle import (
+    BundleRefused,
+    Calibration,
+    Curve,
+    Recalibration,
+    Support,
+    add_calibration,
+    load_bundle,
+    rename_bundle,
+    rewrite_bundle,
+    save_bundle,
+)
 from training.bundle.manifest import seal
 
 
@@ -87,3 +99,67 @@ def test_a_bundle_is_never_written_over(folder, spec, parameters, manifest_of):
 def test_a_renamed_bundle_carries_its_version_and_still_loads(folder, tmp_path, spec):
     renamed = rename_bundle(folder, tmp_path / "named", "7")
     assert load_bundle(renamed, spec).manifest.version == "7"
+
+
+def curves_of(spec, digest="0" * 64, **changes):
+    drawn = {"predicted": (0.1, 0.4), "observed": (0.12, 0.35), "low": (0.05, 0.3), "high": (0.2, 0.4)}
+    curve = Curve(**{**drawn, "patients": 900, "events": 210, **changes})
+    text = "Judged on 900 patients."
+    return Calibration(basis="registry", data_digest=digest, text=text, curves={spec.outcomes.names[0]: curve})
+
+
+def test_calibration_curves_come_back_as_they_were_saved_and_under_another_version(
+    tmp_path, spec, parameters, manifest_of
+):
+    saved, manifest = curves_of(spec), manifest_of(spec, "registry")
+    folder = save_bundle(tmp_path / "bundle", manifest, parameters, spec, Support(), None, saved)
+    assert load_bundle(folder, spec).calibration == saved
+    assert load_bundle(rename_bundle(folder, tmp_path / "named", "7"), spec).calibration == saved
+
+
+def test_curves_added_after_the_bundle_was_written_are_sealed_with_it(folder, spec):
+    add_calibration(folder, curves_of(spec))
+    assert load_bundle(folder, spec).calibration == curves_of(spec)
+    (folder / "calibration.json").write_text((folder / "calibration.json").read_text().replace("0.35", "0.39"))
+    fault = refused(folder, spec)
+    assert (fault.code, "calibration.json was changed" in fault.reason) == ("checksum", True)
+
+
+def test_a_bundle_without_curves_loads_and_says_why_it_has_none(folder, tmp_path, spec, parameters, manifest_of):
+    found = load_bundle(folder, spec).calibration
+    assert found.curves == {} and "rests on published studies" in found.text
+    older = save_bundle(tmp_path / "older", manifest_of(spec, "registry"), parameters, spec, Support())
+    assert "registered without one" in load_bundle(older, spec).calibration.text
+
+
+def test_curves_of_another_model_are_refused_with_everything_that_does_not_fit(folder, spec):
+    name = spec.outcomes.names[0]
+    other = curves_of(spec, digest="1" * 64)
+    add_calibration(folder, other.model_copy(update={"curves": {"nothing": other.curves[name]}}))
+    fault = refused(folder, spec)
+    assert fault.code == "malformed"
+    assert "nothing is no outcome" in fault.reason and "trained on other data" in fault.reason
+
+
+def test_a_copy_that_answers_an_outcome_in_another_way_leaves_the_curves_behind(folder, tmp_path, spec, manifest_of):
+    add_calibration(folder, curves_of(spec))
+    first, *others = manifest_of(spec).outcomes
+    moved = Recalibration(intercept=0.1, update_of="4", patients=900, events=210, last_date="2026-01-01")
+    models = (first.model_copy(update={"recalibration": moved}), *others)
+    found = load_bundle(rewrite_bundle(folder, tmp_path / "moved", manifest_of(spec, models=models)), spec).calibration
+    assert found.curves == {} and "was recalibrated" in found.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"observed": (0.12,)}, "as many points"),
+        ({"predicted": (0.4, 0.1)}, "must not fall"),
+        ({"low": (0.3, 0.3)}, "above its high"),
+        ({"high": (0.2, float("nan"))}, "finite number"),
+        ({"high": (0.2, 1.1)}, "less than or equal to 1"),
+    ],
+)
+def test_a_curve_that_cannot_be_drawn_is_none(spec, changes, words):
+    with pytest.raises(ValidationError, match=words):
+        curves_of(spec, **changes)
