@@ -20,6 +20,7 @@ from features import Specification
 from training import experiment
 from training.bundle import (
     BundleRefused,
+    Calibration,
     Manifest,
     OutcomeModel,
     Prior,
@@ -34,6 +35,8 @@ from training.champion import evidence as stand_in
 from training.crossfit import Assessed, assess
 from training.dossier import Material, compile_dossier
 from training.encoded import Encoded, encode
+from training.evidence.arm_calibration import load_calibration
+from training.held_out_curves import held_out_curves
 from training.judgement import Judgement, judge
 from training.learners import CANDIDATES
 from training.learners.update import updated_parameters
@@ -107,7 +110,7 @@ def train_from_evidence(spec: Specification, prior: Prior, store: Store) -> Outc
     )
     with (
         experiment.job(store, "evidence", spec, manifest.trained_on, compared=False) as run_id,
-        _written(store, spec, prior.parameters, manifest, Support(), {}) as bundle,
+        _written(store, spec, prior.parameters, manifest, Support(), {}, load_calibration(digest)) as bundle,
     ):
         number = register(store, bundle, manifest, spec, _describe_evidence(spec))
     client = store.open()
@@ -176,7 +179,8 @@ def train_from_registry(
             # Invented patients move what is shown as simulated; the evidence beside it keeps every doubt.
             written[SHOWN] = partial(_write_parameters, parameters=moved)
         parameters = prior.parameters if source.simulated else moved
-        with _written(store, spec, parameters, manifest, _support(cohort, source), written) as bundle:
+        curves = held_out_curves(judgement.evaluation, winner.learner, spec, source.digest, source.simulated)
+        with _written(store, spec, parameters, manifest, _support(cohort, source), written, curves) as bundle:
             compile_dossier(
                 Material(cohort, encoded, prior, source.quality, manifest, bundle, winner, assessed, judgement, split),
                 tick,
@@ -253,13 +257,14 @@ def _written(
     manifest: Manifest,
     support: Support,
     written: dict[str, Callable[[Path], None]],
+    calibration: Calibration | None,
 ) -> Iterator[Path]:
     scratch = store.bundles / uuid.uuid4().hex
     # MLflow files an artifact under the last name of its path, and that name is where it is looked for.
     bundle = scratch / "bundle"
     try:
         scratch.mkdir(parents=True)
-        save_bundle(bundle, manifest, parameters, spec, support, written)
+        save_bundle(bundle, manifest, parameters, spec, support, written, calibration)
         yield bundle
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -226,6 +226,16 @@ def test_a_line_after_an_update_finds_nothing_left_to_do(written, moved, spec):
     assert found.chosen["objective_response"].step == found.chosen["resection_12m"].step == "nothing"
 
 
+def test_the_curves_from_before_an_update_are_not_shown_after_it(
+    decision, moved, champion, store, spec, prior, tmp_path
+):
+    held = load_champion(store, spec, prior)
+    assert held.bundle.calibration.curves
+    write_update(held, decision, moved, tmp_path / "bundle", "d" * 64, False, "test")
+    found = load_bundle(tmp_path / "bundle", spec).calibration
+    assert found.curves == {} and "was recalibrated" in found.text
+
+
 def test_a_changed_champion_is_not_copied(written, decision, moved, spec, tmp_path):
     folder, _ = written
     bundle = load_bundle(folder, spec)

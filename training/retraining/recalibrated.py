@@ -13,11 +13,12 @@ from scipy.special import expit
 
 from features import Specification
 from training import experiment
-from training.bundle import Manifest, Prior, load_bundle
+from training.bundle import Manifest, Prior, add_calibration, load_bundle
 from training.champion import Champion
 from training.closed_cohort import at_risk
 from training.dossier import Dossier, gate_facts
 from training.encoded import encode
+from training.held_out_curves import held_out_curves
 from training.job import Outcome, Source, code_version
 from training.judgement import Judgement, judge_newest, reported_rows
 from training.registration import register
@@ -66,6 +67,10 @@ def register_update(
                 encode(cohort, prior, spec),
                 store,
                 experiment.data_params(manifest.trained_on),
+            )
+            add_calibration(
+                folder,
+                held_out_curves(judgement.evaluation, manifest.learner, spec, source.digest, source.simulated),
             )
             bundle = load_bundle(folder, spec)
             Dossier(judgement, gate_facts(bundle, cohort, judgement, source.quality)).log()

@@ -16,6 +16,7 @@ from training.retraining.command import run_retrain
 from training.retraining.record import Code
 from training.simulator import simulate, write_registry
 from training.store import CHALLENGER, CHAMPION, MODEL, PREVIOUS, Store
+from validation.evaluation import Evaluation
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,20 @@ def test_its_run_holds_what_gates_read_and_what_the_run_table_compares(recalibra
     assert losses["evidence"] < losses["champion"] - 0.01
     assert "resection_12m/log_loss" in run.data.metrics
     assert run.data.tags["retraining_run"]
+
+
+def test_it_carries_curves_of_its_own_judging_and_none_of_the_champion(recalibrated, spec):
+    store = recalibrated[0]
+    client = store.open()
+    run_id = client.get_model_version(MODEL, "2").run_id
+    local = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="evaluation.json")
+    evaluation = Evaluation.model_validate_json(Path(local).read_text("utf-8"))
+    before, after = (load_bundle(bundle_folder(store, v), spec).calibration for v in ("1", "2"))
+    assert (before.basis, after.basis) == ("evidence", "simulated")
+    assert evaluation.rows in after.text and "Simulated patients" in after.text
+    curve, drawn = after.curves["resection_12m"], evaluation.model("evidence").outcomes["resection_12m"].calibration
+    assert curve.observed == pytest.approx(drawn.observed, abs=5.1e-5)
+    assert curve.observed != before.curves["resection_12m"].observed
 
 
 def test_once_it_is_champion_the_same_patients_justify_nothing_more(recalibrated, fewer, spec, tmp_path):
