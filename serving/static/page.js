@@ -89,15 +89,16 @@ async function ask() {
   byId("estimate").setAttribute("aria-busy", "true");
   announce("Estimating.");
   try {
-    const answer = await service.post("predict", asked, signal);
+    const send = (estimate) => service.post("predict", estimate ? { ...asked, estimate } : asked, signal);
+    let answer;
     if (byId("own").checked) {
       byId("estimate").removeAttribute("aria-busy");
       byId("answer").classList.remove("stale");
       reveal();
       announce("Enter the board's own estimate first.");
-      const [regimen] = inOrder(answer.regimens, isPlanned);
-      about.board = await askOwn(byId("answer"), { answer, regimen, terms, service });
-    }
+      const [regimen] = inOrder(regimens.labelled(), isPlanned);
+      ({ answer, board: about.board } = await askOwn(byId("answer"), { regimen, terms, send }));
+    } else answer = await send(null);
     if (!signal.aborted) showAnswer(answer, about);
   } catch (error) {
     if (error instanceof Refused) refused(error);

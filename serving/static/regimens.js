@@ -27,6 +27,12 @@ export class RegimenChoice {
     return this.#boxes().map((box) => this.#regimen(box));
   }
 
+  /** The ticked regimens with their labels. */
+  labelled() {
+    const label = ({ backbone, biologic }) => [...this.planned.options].find(({ value }) => value === `${backbone} ${biologic}`).textContent.trim();
+    return this.values().map((regimen) => ({ ...regimen, label: label(regimen) }));
+  }
+
   /** What a link holds of the choice. */
   choice() {
     return { regimens: this.values(), planned: this.planned.value, profile: this.profile.value };

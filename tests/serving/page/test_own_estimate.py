@@ -6,27 +6,29 @@ import pytest
 from playwright.sync_api import expect
 
 from serving.request import request_models
-from tests.serving.page.canned import PREDICTION, SPEC, untick_all_but
+from tests.serving.page.canned import SPEC, untick_all_but
 
 OFFERED = {"features": {"estimates": True}}
 
 
 @pytest.fixture
 def asking(visit):
-    """A page that asks for the board's own estimate, and the bodies it sends."""
+    """A page that asks for the board's own estimate, and the questions it sends."""
     sent = []
 
-    def go(status=201):
+    def go(status=200):
         page = visit(known=OFFERED)
 
         def take(route):
             sent.append(json.loads(route.request.post_data))
-            refusal = {"errors": [{"field": "ledger", "code": "ledger_unavailable", "message": "Not written."}]}
-            route.fulfill(
-                status=status, content_type="application/json", body="{}" if status < 400 else json.dumps(refusal)
-            )
+            if status == 200:
+                # Nothing is recorded behind these tests, and so no estimate is taken.
+                route.continue_(post_data=json.dumps({**sent[-1], "estimate": None}))
+                return
+            refusal = {"errors": [{"field": "patient.age_years", "code": "some_code", "message": "Not written."}]}
+            route.fulfill(status=status, content_type="application/json", body=json.dumps(refusal))
 
-        page.route("**/estimates", take)
+        page.route("**/predict", take)
         page.fill("#f-age_years", "54")
         untick_all_but(page, "FOLFOX", "CAPOX")
         page.select_option("#planned", label="FOLFOX")
@@ -48,24 +50,23 @@ def test_it_is_offered_and_off_at_first_where_it_is_recorded(visit):
     expect(own).not_to_be_checked()
 
 
-def test_the_models_estimate_is_seen_only_after_the_boards_own(asking):
+def test_the_models_estimate_is_seen_only_after_the_boards_own(asking, served):
     page, sent = asking()
     expect(page.locator("table.regimens")).to_have_count(0)
-    assert "38" not in page.locator("#answer").inner_text()
+    # The model is not even asked: no answer is on its way that a board could have seen.
+    assert sent == [] and served.scorer.asked == []
     expect(page.locator("#answer")).to_contain_text("Of 100 patients like this started on FOLFOX, how many")
     page.keyboard.type("45")
     page.keyboard.press("Enter")
     expect(page.locator(".board")).to_have_text("45% the board's own estimate")
     expect(page.locator("tbody.regimen").first.locator(".board")).to_have_count(1)
-    assert sent == [
-        {
-            "prediction_id": PREDICTION,
-            "regimen": {"backbone": "folfox", "biologic": "none", "planned_cycles": 6},
-            "outcome": "conversion_12m",
-            "probability": 0.45,
-        }
-    ]
-    request_models(SPEC).estimate.model_validate_json(json.dumps(sent[0]))
+    (question,) = sent
+    assert question["estimate"] == {
+        "regimen": {"backbone": "folfox", "biologic": "none", "planned_cycles": 6},
+        "outcome": "conversion_12m",
+        "probability": 0.45,
+    }
+    request_models(SPEC).predict.model_validate_json(json.dumps(question))
 
 
 def test_the_board_may_pass(asking):
@@ -73,7 +74,7 @@ def test_the_board_may_pass(asking):
     page.get_by_role("button", name="Show without").click()
     expect(page.locator("tbody.regimen")).to_have_count(2)
     expect(page.locator(".board")).to_have_count(0)
-    assert sent == []
+    assert [question.get("estimate") for question in sent] == [None]
 
 
 def test_an_estimate_that_is_no_percentage_is_not_sent(asking):
@@ -89,4 +90,14 @@ def test_an_estimate_that_was_not_recorded_is_said_to_be_lost(asking):
     page.keyboard.type("45")
     page.keyboard.press("Enter")
     expect(page.locator("#own-note")).to_have_text("The estimate was not recorded. Not written.")
+    expect(page.locator("#own-number")).to_have_value("45")
     expect(page.locator("table.regimens")).to_have_count(0)
+
+
+def test_what_the_service_finds_wrong_with_the_patient_is_said_beside_the_form(asking):
+    page, sent = asking(422)
+    page.keyboard.type("45")
+    page.keyboard.press("Enter")
+    expect(page.locator("#errors")).to_contain_text("Not written.")
+    expect(page.locator("table.regimens")).to_have_count(0)
+    assert len(sent) == 1
