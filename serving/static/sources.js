@@ -42,7 +42,8 @@ export class SourcesView {
 function calibration(card, terms) {
   const known = card?.calibration;
   const curves = Object.entries(known?.curves ?? {});
-  if (!curves.length) return make("p", {}, "There is no calibration plot: this model was not compared with the outcomes of patients.");
+  const none = "There is no calibration plot: this model was not compared with the outcomes of patients.";
+  if (!curves.length) return make("p", {}, known?.text || none);
   const label = (name) => terms.outcomes.find((outcome) => outcome.name === name)?.label ?? name;
   return make(
     "div",
@@ -53,14 +54,16 @@ function calibration(card, terms) {
   );
 }
 
-function plot(label, { predicted, observed, low, high }) {
+function plot(label, { predicted, observed, low, high, patients, events, arms, studies }) {
   const x = (p) => EDGE + (SIZE - EDGE - MARGIN) * p;
   const y = (p) => SIZE - EDGE - (SIZE - EDGE - MARGIN) * p;
   const path = (values) => predicted.map((p, i) => `${i ? "L" : "M"}${x(p).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
   const back = [...predicted.keys()].reverse().map((i) => `L${x(predicted[i]).toFixed(1)} ${y(low[i]).toFixed(1)}`).join("");
   const percent = (p) => `${Math.round(100 * p)}%`;
   const last = predicted.length - 1;
-  const told = `${label}: where ${percent(predicted[0])} was predicted, ${percent(observed[0])} (${percent(low[0])}–${percent(high[0])}) was observed; where ${percent(predicted[last])}, ${percent(observed[last])} (${percent(low[last])}–${percent(high[last])}).`;
+  const number = (n) => n.toLocaleString("en-GB");
+  const of = patients ? ` Of ${number(patients)} patients, ${number(events)} with it.` : arms ? ` Of ${arms} trial arms of ${studies} studies.` : "";
+  const told = `${label}: where ${percent(predicted[0])} was predicted, ${percent(observed[0])} (${percent(low[0])}–${percent(high[0])}) was observed; where ${percent(predicted[last])}, ${percent(observed[last])} (${percent(low[last])}–${percent(high[last])}).${of}`;
   return make(
     "figure",
     { class: "curve" },
