@@ -50,6 +50,7 @@ class PageText(Frozen):
     bases: dict[str, Basis]
     severities: dict[str, str]
     support: dict[str, str]
+    average: str
     not_modelled: str
 
     def complaints(self, spec: Specification) -> list[str]:
@@ -139,7 +140,9 @@ def page_data(spec: Specification, text: PageText) -> dict[str, Any]:
         ],
         "parts": {part.name.lower(): part.value for part in Part},
         "cycles": cycles_field(spec).name,
-        "text": text.model_dump(include={"outcome_groups", "states", "bases", "severities", "support", "not_modelled"}),
+        "text": text.model_dump(
+            include={"outcome_groups", "states", "bases", "severities", "support", "average", "not_modelled"}
+        ),
     }
 
 

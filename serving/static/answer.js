@@ -1,5 +1,6 @@
 // An answer as the board reads it: remarks and flags first, then its views, each for the same regimens.
 
+import { AveragePatient } from "./average.js";
 import { icon, make } from "./element.js";
 import { flagList, splitFlags } from "./flags.js";
 import { PairView } from "./pair.js";
@@ -39,8 +40,8 @@ export class AnswerView {
   /**
    * @param {object} answer what `POST /predict` answered
    * @param {object} about `asked`: the request; `values`: label and text of each input; `isPlanned`: tells the planned
-   *   regimen; `catalogue`: every regimen; `card`: what `GET /model` tells, or null; `board`: the board's own
-   *   estimate, or null; `start`: the view that is open at first
+   *   regimen; `catalogue`: every regimen; `card`: what `GET /model` tells of the model that answered, or null;
+   *   `board`: the board's own estimate, or null; `start`: the view that is open at first
    * @returns {Array<Element>}
    */
   show(answer, { asked, values, isPlanned, catalogue, card, board, start }) {
@@ -48,6 +49,7 @@ export class AnswerView {
     const regimens = inOrder(answer.regimens, isPlanned);
     const { shared, own } = splitFlags(regimens);
     const explanations = new Explanations(service, asked.patient, terms);
+    const average = new AveragePatient(card, terms);
     const stamp = new Date().toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
     const context = { answer, asked, regimens, own, terms, service, explanations, catalogue, card, stamp, chosen: 0 };
     const views = {};
@@ -59,9 +61,9 @@ export class AnswerView {
       context.chosen = place;
       views[this.current].open();
     };
-    const rows = new RegimenRows(terms, { isPlanned, open, board: board === null ? null : { regimen: regimens[0], probability: board } });
+    const rows = new RegimenRows(terms, { isPlanned, average, open, board: board === null ? null : { regimen: regimens[0], probability: board } });
     const most = make("div", { class: "missing" });
-    const compare = make("div", { class: "compared" }, rows.table(regimens, own), legend(), most, this.#assumed(answer.assumed), entered(values));
+    const compare = make("div", { class: "compared" }, rows.table(regimens, own), legend(average.told(regimens)), most, this.#assumed(answer.assumed), entered(values));
     Object.assign(views, { people: new PeopleView(context), pair: new PairView(context), tradeoff: new TradeoffView(context), why: new WhyView(context) });
     const titles = { people: "As 100 patients", pair: "Two regimens", tradeoff: "Trade-off", why: "Why" };
     this.tabs = new Tabs(
@@ -136,11 +138,12 @@ function entered(values) {
   return make("details", { class: "card entered" }, make("summary", {}, make("h3", {}, "What was entered")), make("dl", {}, values.map(entry)));
 }
 
-function legend() {
+function legend(average) {
   return make(
     "p",
     { class: "legend" },
     make("span", { class: "drawn" }, "The light band is the plausible range (90%), the mark the estimate. "),
+    average ? `${average} ` : null,
     "Ranges that overlap do not say that two regimens are alike. ",
     "If resected: a description of those who have surgery under each regimen, not an effect of it. Associations, not causes.",
   );

@@ -18,6 +18,15 @@ export function intervalBar({ probability, low, high }, mark = 1.2) {
   );
 }
 
+/** A triangle that points up at a probability on a bar above it; the triangle alone when none is given. */
+export function pointer(probability = null) {
+  const shape = draw("path", { d: "M0 0l4.5 7h-9z" });
+  if (probability === null) return draw("svg", { class: "pointer", viewBox: "-5 0 10 7", "aria-hidden": "true", focusable: "false" }, shape);
+  // Set by percent within a drawing of its own, so that it keeps its shape on a bar of any width.
+  const at = draw("svg", { x: `${inside(100 * probability)}%`, overflow: "visible" }, shape);
+  return draw("svg", { class: "pointed", "aria-hidden": "true", focusable: "false" }, at);
+}
+
 /** The states of an answer as parts of one bar, in the order given. */
 export function statesBar(parts) {
   let from = 0;

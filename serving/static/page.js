@@ -48,9 +48,15 @@ function showProblems(problems) {
   summary.focus();
 }
 
+/** What the model that answered tells of itself: another may have taken its place since the page was opened. */
+async function cardOf({ version }) {
+  if (card && card.version !== version) card = await service.get("model").catch(() => card);
+  return card?.version === version ? card : null;
+}
+
 function showAnswer(answer, about) {
   const answered = byId("answer");
-  answered.replaceChildren(...view.show(answer, { ...about, card, start: start ?? view.current }));
+  answered.replaceChildren(...view.show(answer, { ...about, start: start ?? view.current }));
   start = null;
   answered.classList.remove("stale");
   reveal();
@@ -99,6 +105,7 @@ async function ask() {
       const [regimen] = inOrder(regimens.labelled(), isPlanned);
       ({ answer, board: about.board } = await askOwn(byId("answer"), { regimen, terms, send }));
     } else answer = await send(null);
+    about.card = await cardOf(answer.model);
     if (!signal.aborted) showAnswer(answer, about);
   } catch (error) {
     if (error instanceof Refused) refused(error);

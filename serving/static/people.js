@@ -2,7 +2,7 @@
 
 import { draw, make } from "./element.js";
 import { flagList } from "./flags.js";
-import { range } from "./numbers.js";
+import { percent, range } from "./numbers.js";
 import { RegimenPicker } from "./picker.js";
 import { inWords } from "./rows.js";
 import { lower } from "./terms.js";
@@ -22,7 +22,11 @@ export class PeopleView {
       "section",
       { class: "card", "aria-labelledby": "people-title" },
       make("h3", { id: "people-title" }, "A hundred patients like this"),
-      make("p", { class: "explained" }, "Each figure is one of 100 patients started on the regimen. Who of them has which course is not known."),
+      make(
+        "p",
+        { class: "explained" },
+        "Each figure is one of 100 patients started on the regimen. Who of them has which course is not known. In brackets the plausible range of each number.",
+      ),
       make("div", { class: "pickers" }, this.first.element, this.second.element),
       this.arrays,
     );
@@ -37,10 +41,9 @@ export class PeopleView {
 
   #array(regimen) {
     const { terms, own, regimens } = this.context;
-    const parts = terms.whole(regimen.states);
+    const parts = terms.whole(regimen);
     const primary = regimen.outcomes[terms.primary.name];
     const resection = regimen.outcomes[terms.resection.name];
-    const among = `${range(primary.low, primary.high)}`;
     return make(
       "figure",
       { class: "hundred" },
@@ -53,13 +56,14 @@ export class PeopleView {
         make(
           "ul",
           { class: "key" },
-          parts.map(({ state, label, shown }) =>
-            make("li", { "data-state": state }, figure(state), make("span", {}, make("strong", {}, shown), ` ${lower(label)}`)),
+          parts.map(({ state, label, shown, low, high }) =>
+            make("li", { "data-state": state }, figure(state), make("span", {}, make("strong", {}, shown), ` ${lower(label)} `, spread(low, high))),
           ),
           make(
             "li",
             { class: "nested" },
-            make("span", {}, `Operated at all: plausible range ${range(resection.low, resection.high)}. ${terms.primary.label}: ${among}.`),
+            make("span", {}, `${terms.resection.label}: `, make("strong", {}, percent(resection.probability)), " ", spread(resection.low, resection.high)),
+            make("span", {}, `of them ${lower(terms.primary.label)}: `, make("strong", {}, percent(primary.probability)), " ", spread(primary.low, primary.high)),
           ),
         ),
       ),
@@ -86,6 +90,10 @@ export function iconArray(parts, label) {
       }),
     ),
   );
+}
+
+function spread(low, high) {
+  return make("span", { class: "range" }, make("span", { class: "away" }, "plausible range "), `(${range(low, high)})`);
 }
 
 function figure(state) {

@@ -1,6 +1,6 @@
 // The regimens in rows: flags above numbers, every number in words too.
 
-import { intervalBar, statesBar } from "./bars.js";
+import { intervalBar, pointer, statesBar } from "./bars.js";
 import { make } from "./element.js";
 import { flagList } from "./flags.js";
 import { people, percent, range, single } from "./numbers.js";
@@ -10,11 +10,12 @@ import { lower } from "./terms.js";
 export class RegimenRows {
   /**
    * @param {Terms} terms
-   * @param {object} options `isPlanned` tells the planned regimen; `board` is the board's own estimate, as regimen
-   *   and probability, or null; `open` opens another view for a regimen
+   * @param {object} options `isPlanned` tells the planned regimen; `average` the average patient; `board` is the
+   *   board's own estimate, as regimen and probability, or null; `open` opens another view for a regimen
    */
-  constructor(terms, { isPlanned, board, open }) {
+  constructor(terms, { isPlanned, average, board, open }) {
     this.terms = terms;
+    this.average = average;
     this.isPlanned = isPlanned;
     this.board = board;
     this.open = open;
@@ -81,38 +82,39 @@ export class RegimenRows {
   }
 
   #primary(regimen) {
-    const { probability, low, high } = regimen.outcomes[this.terms.primary.name];
+    const value = regimen.outcomes[this.terms.primary.name];
+    const average = this.average.of(regimen);
     return [
-      make("p", { class: "large" }, make("strong", {}, `${percent(probability)}%`)),
-      make("p", { class: "range" }, `plausible range ${range(low, high)}%`),
+      make("p", { class: "large" }, make("strong", {}, `${percent(value.probability)}%`)),
+      make("p", { class: "range" }, `plausible range ${range(value.low, value.high)}%`),
+      make("div", { class: "against" }, intervalBar(value, 1.6), average === null ? null : pointer(average)),
+      average === null ? null : make("p", { class: "average" }, pointer(), make("span", {}, ` average patient ${percent(average)}%`)),
       this.board?.regimen === regimen
         ? make("p", { class: "board" }, make("strong", {}, `${percent(this.board.probability)}%`), " the board's own estimate")
         : null,
     ];
   }
 
-  #course({ states, outcomes }) {
-    const { terms } = this;
-    const parts = terms.whole(states);
-    const line = (outcome) => {
-      const value = outcomes[outcome.name];
-      return make(
+  #course(regimen) {
+    const parts = this.terms.whole(regimen);
+    const line = ({ state, label, shown, probability, low, high }) =>
+      make(
         "li",
-        { class: "span" },
-        make("span", { class: "what" }, outcome.label),
-        intervalBar(value, 0.8),
-        make("span", { class: "shown" }, make("strong", {}, `${percent(value.probability)}%`), " ", make("span", { class: "range" }, range(value.low, value.high))),
+        { class: "span", "data-state": state },
+        make("span", { class: "what" }, label),
+        intervalBar({ probability, low, high }, 0.8),
+        make(
+          "span",
+          { class: "shown" },
+          make("strong", {}, shown),
+          " ",
+          make("span", { class: "range" }, make("span", { class: "away" }, "plausible range "), range(low, high)),
+        ),
       );
-    };
     return [
       statesBar(parts),
       make("div", { class: "axis", "aria-hidden": "true" }, [0, 25, 50, 75, 100].map((tick) => make("span", {}, String(tick)))),
-      make(
-        "ul",
-        { class: "course" },
-        parts.map(({ state, label, shown }) => make("li", { "data-state": state }, make("strong", {}, shown), " ", make("span", {}, lower(label)))),
-      ),
-      make("ul", { class: "spans", "aria-label": "Estimates with their plausible ranges" }, [terms.primary, terms.resection].map(line)),
+      make("ul", { class: "course" }, parts.map(line)),
     ];
   }
 
@@ -168,15 +170,18 @@ export class RegimenRows {
 }
 
 /** One regimen's estimates as natural frequencies, in a sentence. */
-export function inWords(terms, { label, outcomes, states }) {
+export function inWords(terms, regimen) {
+  const { label, outcomes } = regimen;
   const primary = outcomes[terms.primary.name];
   const resected = outcomes[terms.resection.name];
-  const have = (probability) => (single(probability) ? "has" : "have");
+  const [complicated, not] = [terms.with, terms.not].map((name) => terms.state(regimen, name));
+  const have = ({ probability }) => (single(probability) ? "has" : "have");
+  const count = (value) => `${people(value.probability)} (${range(value.low, value.high)})`;
   return (
-    `Of 100 patients like this started on ${label}, ${people(primary.probability)} (${range(primary.low, primary.high)}) ` +
-    `${have(primary.probability)} ${lower(terms.primary.label)} within ${terms.window}; of the ${people(resected.probability)} who ` +
-    `${have(resected.probability)} ${lower(terms.resection.label)}, ${people(states[terms.with])} ${have(states[terms.with])} a ` +
-    `${lower(terms.complication.label)}; ${people(states[terms.not])} ${single(states[terms.not]) ? "is" : "are"} not operated on.`
+    `Of 100 patients like this started on ${label}, ${count(primary)} ${have(primary)} ${lower(terms.primary.label)} ` +
+    `within ${terms.window}; of the ${people(resected.probability)} who ${have(resected)} ${lower(terms.resection.label)}, ` +
+    `${count(complicated)} ${have(complicated)} a ${lower(terms.complication.label)}; ` +
+    `${count(not)} ${single(not.probability) ? "is" : "are"} not operated on.`
   );
 }
 

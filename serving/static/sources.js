@@ -13,13 +13,12 @@ export class SourcesView {
     const { model } = answer;
     const basis = terms.basis(model);
     const { trained_on: data } = model;
-    const same = card?.version === model.version ? card : null; // a new model may have taken its place since
     const facts = [
       ["Rests on", basis.title],
       ["Data", data.text],
       ["Patients", data.patients ? String(data.patients) : ""],
       ["Model", `${model.name}, version ${model.version} (${model.learner})`],
-      ["Made", same?.created ? new Date(same.created).toLocaleDateString("en-GB", { dateStyle: "medium" }) : ""],
+      ["Made", card?.created ? new Date(card.created).toLocaleDateString("en-GB", { dateStyle: "medium" }) : ""],
       ["Specification", model.spec_digest.slice(0, 12)],
       ["Flags", `version ${model.flags_version}`],
       ["Prediction", answer.prediction_id],
@@ -33,7 +32,7 @@ export class SourcesView {
       make("p", { class: "rests" }, basis.text),
       make("p", { class: "rests" }, make("a", { href: "evidence" }, "The published effects behind them, with their studies")),
       make("dl", {}, facts.map(entry)),
-      make("div", { class: "calibration" }, make("h4", {}, "Calibration"), calibration(same, terms)),
+      make("div", { class: "calibration" }, make("h4", {}, "Calibration"), calibration(card, terms)),
       make("div", { class: "unmodelled" }, make("h4", {}, "Not modelled"), make("p", {}, terms.text.not_modelled)),
     );
   }

@@ -5,8 +5,6 @@ export function lower(text) {
   return /^[A-Z][a-z]|^[A-Z]\b/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 }
 
-const TINY = 1e-6;
-
 export class Terms {
   /** @param {object} data what the page embeds of the specification */
   constructor({ outcomes, parts, fields, text, cycles }) {
@@ -23,8 +21,10 @@ export class Terms {
     [this.without, this.with, this.not] = Object.keys(text.states);
   }
 
-  /** States as name, probability and whole number. The numbers add up to 100: the first is what the others leave. */
-  whole(states) {
+  /** States of a regimen: each an estimate with its range, and a whole number. The numbers add up to 100: the first is
+   *  what the others leave. */
+  whole(regimen) {
+    const { states } = regimen;
     const order = [this.without, this.with, this.not];
     const counts = order.map((state) => Math.round(100 * states[state]));
     counts[0] += 100 - counts.reduce((sum, each) => sum + each, 0);
@@ -32,19 +32,15 @@ export class Terms {
     return order.map((state, i) => ({
       state,
       label: this.text.states[state],
-      probability: states[state],
+      ...this.state(regimen, state),
       count: counts[i],
       shown: 100 * states[state] < 1 ? "<1" : String(counts[i]),
     }));
   }
 
-  /** Estimate and range of having surgery with a major complication: a joint event, not one among the resected.
-   *  The answer has the ranges of both parts; their doubts are combined as independent, on the log scale. */
-  joint({ states, outcomes }) {
-    const parts = [outcomes[this.resection.name], outcomes[this.complication.name]];
-    const reach = (side) => Math.hypot(...parts.map((part) => Math.log(Math.max(part[side], TINY) / Math.max(part.probability, TINY))));
-    const probability = states[this.with];
-    return { probability, low: probability * Math.exp(-reach("low")), high: Math.min(1, probability * Math.exp(reach("high"))) };
+  /** Estimate and range of one state. It counts everyone who starts: with a complication is not "if resected". */
+  state({ states, state_ranges: ranges }, name) {
+    return { probability: states[name], ...ranges[name] };
   }
 
   /** What the numbers of a model rest on. */

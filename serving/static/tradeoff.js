@@ -24,7 +24,7 @@ export class TradeoffView {
         "p",
         { class: "explained" },
         "Across: the chance that all liver disease is removed. Up: the chance of having liver surgery with a major complication, counted among all who start, operated or not. ",
-        "More surgery brings more of both, so up and to the right is no judgement. The upright range combines the doubts of surgery and of complication as independent.",
+        "More surgery brings more of both, so up and to the right is no judgement.",
       ),
       make(
         "p",
@@ -68,7 +68,7 @@ export class TradeoffView {
       chosen: regimens.includes(regimen),
       barred: isBarred(regimen),
       x: regimen.outcomes[terms.primary.name],
-      y: terms.joint(regimen),
+      y: terms.state(regimen, terms.with),
     }));
   }
 

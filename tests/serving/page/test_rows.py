@@ -44,8 +44,8 @@ def test_numbers_are_whole_and_add_up_in_bars_and_words(visit):
     expect(row.locator(".risks .risk", has_text=SPEC.outcomes.outcomes[-1].label).locator("strong")).to_have_text("<1%")
     assert row.locator(".sentence").inner_text() == (
         "Of 100 patients like this started on FOLFOX, about 38 (26–49) have all liver disease removed within 12 "
-        "months; of the about 42 who have liver surgery, about 11 have a major complication; about 58 are not "
-        "operated on."
+        "months; of the about 42 who have liver surgery, about 11 (8–13) have a major complication; about 58 (46–70) are "
+        "not operated on."
     )
     assert not re.search(r"\d\.\d", row.inner_text())
 
@@ -106,11 +106,47 @@ def test_ranges_are_drawn_to_the_scale_of_the_stacked_bar(answered):
     row = page.locator("tbody.regimen")
     states = [float(part.get_attribute("width")) for part in row.locator("svg.states rect").all()]
     assert states == pytest.approx([31.5, 10.5, 58.0])
-    band = row.locator(".spans .span").first.locator("rect.range")
-    assert float(band.get_attribute("x")) == pytest.approx(70 * 0.378)
-    assert float(band.get_attribute("width")) == pytest.approx(60 * 0.378)
-    bar, span = row.locator("svg.states").bounding_box(), row.locator(".spans svg").first.bounding_box()
+    bands = row.locator(".course .span rect.range").all()
+    assert [float(band.get_attribute("x")) for band in bands] == pytest.approx([0.8 * state for state in states])
+    assert [float(band.get_attribute("width")) for band in bands] == pytest.approx([0.4 * state for state in states])
+    bar, span = row.locator("svg.states").bounding_box(), row.locator(".course svg").first.bounding_box()
     assert (bar["x"], bar["width"]) == pytest.approx((span["x"], span["width"]), abs=1)
+
+
+def test_every_course_has_its_range_in_words(answered):
+    courses = answered("FOLFOX").locator("tbody.regimen .course .span")
+    assert [" ".join(text.split()) for text in courses.all_inner_texts()] == [
+        "Operated, no major complication 31 plausible range 25–38",
+        "Operated, with a major complication 11 plausible range 8–13",
+        "Not operated within 12 months 58 plausible range 46–70",
+    ]
+
+
+def test_the_average_patient_is_marked_told_and_explained(answered):
+    page = answered("FOLFOX", "CAPOX")
+    row = page.locator("tbody.regimen").first
+    expect(row.locator(".average")).to_have_text("average patient 30%")
+    bar, mark = row.locator(".against .interval").bounding_box(), row.locator(".pointed path").bounding_box()
+    assert mark["x"] + mark["width"] / 2 == pytest.approx(bar["x"] + 0.3 * bar["width"], abs=1)
+    expect(page.locator(".legend")).to_contain_text("a patient of whom nothing is known, averaged over the patients of")
+
+
+def test_the_average_patient_is_told_only_of_a_plan_that_is_as_long(visit):
+    page = visit()
+    page.fill("#f-age_years", "54")
+    untick_all_but(page, "FOLFOX", "CAPOX")
+    page.fill("[data-backbone=capox] input[type=number]", "6")
+    estimate(page)
+    expect(page.locator("tbody.regimen", has_text="CAPOX").locator(".average, .pointed")).to_have_count(0)
+    expect(page.locator("tbody.regimen", has_text="FOLFOX").locator(".average")).to_have_count(1)
+    expect(page.locator(".legend")).to_contain_text("It is told for 12 planned weeks only.")
+
+
+def test_the_average_patient_of_another_version_is_not_shown(answered):
+    page = answered("FOLFOX", known={"version": "4"})
+    expect(page.locator("tbody.regimen .large")).to_have_text("38%")
+    expect(page.locator(".average, .pointed")).to_have_count(0)
+    expect(page.locator(".legend")).not_to_contain_text("triangle")
 
 
 def test_what_it_would_help_most_to_know_is_said_and_leads_to_the_field(answered, served):

@@ -39,6 +39,12 @@ def test_a_hundred_figures_stand_for_a_hundred_patients(answered):
         "FOLFOX: 31 operated, no major complication, 11 operated, with a major complication, "
         "58 not operated within 12 months, of 100.",
     )
+    assert [" ".join(text.split()) for text in page.locator(".hundred .key li").all_inner_texts()] == [
+        "31 operated, no major complication plausible range (25–38)",
+        "11 operated, with a major complication plausible range (8–13)",
+        "58 not operated within 12 months plausible range (46–70)",
+        "Liver surgery: 42 plausible range (29–55) of them all liver disease removed: 38 plausible range (26–49)",
+    ]
     expect(page.locator(".hundred .sentence")).to_contain_text("Of 100 patients like this started on FOLFOX, about 38")
     shapes = {use.get_attribute("href") for use in array.locator("use").all()}
     assert len(shapes) == 3 and all(page.locator(f"symbol{shape}").count() == 1 for shape in shapes)
@@ -98,7 +104,7 @@ def test_the_trade_off_shows_every_regimen_as_dot_and_as_row(answered, served):
     barred = [r.key for r in SPEC.regimens.all() if r.biologic == "panitumumab"]
     expect(rows.filter(has_text="Yes")).to_have_count(len(barred))
     expect(page.locator("svg.scatter .dot.barred")).to_have_count(len(barred))
-    assert rows.first.get_by_role("cell").all_inner_texts()[:3] == ["1", "38 (26–49)", "11 (6–15)"]
+    assert rows.first.get_by_role("cell").all_inner_texts()[:3] == ["1", "38 (26–49)", "11 (8–13)"]
     page.check("#tradeoff-every")
     expect(page.locator("svg.scatter .cross")).to_have_count(every)
     page.uncheck("#tradeoff-ranges")
