@@ -25,7 +25,7 @@ export function askOwn(place, { regimen, terms, send }) {
       try {
         done({ answer: await send(estimate), board });
       } catch (error) {
-        // What is wrong with the patient is said beside the form, and what waiting may cure is said here.
+        // What is wrong with the patient is said beside the form, and what waiting may mend is said here.
         if (![429, 503].includes(error.status)) failed(error);
         else tell(`${estimate ? "The estimate was not recorded. " : ""}${error.message}`);
       } finally {
