@@ -78,8 +78,8 @@ def _text(rates: Sequence[PredictedRate]) -> str:
     return (
         f"No patient's outcome was compared with this model. The lines are of {len(rates)} published rates from "
         f"{len(arms)} arms of {len({r.arm.study for r in rates})} studies ({len(recalled)} of the arms not read again "
-        "at their source), counted as each study counts, and foretold from the studies that share no patient with "
-        f"them. Bands are 95% and of the average; a single rate lay {off:.0f} percentage points off on average, and "
-        f"{held:.0f}% of rates within their own 90% interval. The other outcomes have no line, for fewer than "
-        f"{LEAST_STUDIES} studies."
+        "at their source), counted as each study counts, and foretold by the meta-regression behind this model from "
+        f"the studies that share no patient with them. Bands are 95% and of the average; a single "
+        f"rate lay {off:.0f} percentage points off on average, and {held:.0f}% of rates within their own 90% interval. "
+        f"The other outcomes have no line, for fewer than {LEAST_STUDIES} studies."
     )
