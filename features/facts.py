@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from features.specification import Specification
 
 
-def patient_facts(spec: Specification, record: Mapping[str, Any], time: Time = Time.BASELINE) -> dict[str, Any]:
+def patient_facts(
+    spec: Specification, record: Mapping[str, Any], time: Time = Time.BASELINE, coded: Patients | None = None
+) -> dict[str, Any]:
     """Recorded values of one patient with the derived fields known by `time`; None where not known.
 
     Parameters
     ----------
     record
         Raw, valid values by field.
+    coded
+        The same patient alone, where it has been coded already.
     """
     facts: dict[str, Any] = {name: value for name, value in record.items() if spec.fields[name].known_at.by(time)}
-    patient = Patients.from_records(spec, [facts])
+    patient = coded if coded is not None and len(facts) == len(record) else Patients.from_records(spec, [facts])
     for derived in spec.derived.values():
         if derived.known_at.by(time):
             value = float(patient[derived.name][0])

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field as Attribute
 from pydantic import model_validator
@@ -56,6 +56,38 @@ class Flag:
     source: str
 
 
+_KEPT = 256  # of each kind in a memo: some 2 kB an entry
+_Shown = tuple[list[tuple[Condition, tuple[str, ...]]], list[tuple[int, int, bool, Flag]]]
+
+
+class Memo:
+    """What was found for the same regimens before: answers of atoms and of conditions, and flags raised."""
+
+    def __init__(self) -> None:
+        self.atoms: dict[int, tuple[int, int]] = {}
+        self.answers: dict[tuple[Any, ...], tuple[int, int]] = {}
+        self.raised: dict[tuple[str, Time, tuple[tuple[int, int], ...]], list[list[Flag]]] = {}
+
+    def answer(
+        self,
+        condition: Condition,
+        names: Sequence[str],
+        shared: Facts,
+        cases: Sequence[Facts],
+        unknown_codes: Mapping[str, tuple[str, ...]],
+    ) -> tuple[int, int]:
+        """`Condition.evaluate_over`, remembered by the facts that the condition reads."""
+        read = [shared.get(name) for name in names]
+        # Equal keys must mean equal facts, but True equals 1: a field has one type, so that both are not met.
+        key = (id(condition), *(tuple(value) if isinstance(value, list) else value for value in read))
+        found = self.answers.get(key)
+        if found is None:
+            if len(self.answers) >= 16 * _KEPT:
+                self.answers.clear()
+            found = self.answers[key] = condition.evaluate_over(shared, cases, unknown_codes, self.atoms)
+        return found
+
+
 class FlagCatalogue(Frozen):
     """All rules and notices, with a version of their own."""
 
@@ -85,19 +117,19 @@ class FlagCatalogue(Frozen):
         return next(n for n in self.notices if n.on == on)
 
     @cached_property
-    def _shown(self) -> dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, int, bool, Flag]]]]:
-        """By profile and time: the conditions, and each one's present and unknown flag, most serious first.
+    def _shown(self) -> dict[tuple[str, Time], _Shown]:
+        """By profile and time: the conditions with what they read, and each one's flags, most serious first.
 
         A flag comes with the position of its condition, its rank, and whether it is present.
         """
-        shown: dict[tuple[str, Time], tuple[list[Condition], list[tuple[int, int, bool, Flag]]]] = {}
+        shown: dict[tuple[str, Time], _Shown] = {}
         for rule in self.rules:
             for profile, severity in rule.severity.items():
                 conditions, flags = shown.setdefault((profile, rule.predict_at), ([], []))
                 for status in get_args(Status):
                     flag = Flag(rule.code, severity, status, rule.text, rule.source)
                     flags.append((len(conditions), SEVERITIES.index(severity), status == "present", flag))
-                conditions.append(rule.when)
+                conditions.append((rule.when, tuple(sorted(rule.when.facts()))))
         for _, flags in shown.values():
             flags.sort(key=lambda entry: (not entry[2], entry[1]))
         return shown
@@ -108,7 +140,7 @@ class FlagCatalogue(Frozen):
         cases: Sequence[Facts],
         profile: str,
         unknown_codes: Mapping[str, tuple[str, ...]],
-        memo: dict[int, tuple[int, int]] | None = None,
+        memo: Memo | None = None,
         predict_at: Time = Time.BASELINE,
     ) -> list[list[Flag]]:
         """Flags of one patient under each of several regimens, most serious first.
@@ -119,14 +151,31 @@ class FlagCatalogue(Frozen):
         Parameters
         ----------
         shared, cases, memo
-            Facts of the patient, facts of each regimen, and answers kept between patients; see
-            `Condition.evaluate_over`.
+            Facts of the patient, facts of each regimen, and what is kept between patients while the regimens stay the
+            same. Most patients agree in what a rule reads, and many in all that is raised.
+
+        Returns
+        -------
+        list of list of Flag
+            Not to be changed: another patient may be given the same lists.
         """
-        memo = {} if memo is None else memo
+        memo = Memo() if memo is None else memo
         conditions, flags = self._shown.get((profile, predict_at), ([], []))
-        answers = [c.evaluate_over(shared, cases, unknown_codes, memo) for c in conditions]
-        everywhere = (1 << len(cases)) - 1
-        raised: list[list[Flag]] = [[] for _ in cases]
+        answers = tuple(memo.answer(c, names, shared, cases, unknown_codes) for c, names in conditions)
+        key = (profile, predict_at, answers)
+        found = memo.raised.get(key)
+        if found is None:
+            if len(memo.raised) >= _KEPT:
+                memo.raised.clear()
+            found = memo.raised[key] = self._raised(answers, flags, len(cases))
+        return found
+
+    @staticmethod
+    def _raised(
+        answers: Sequence[tuple[int, int]], flags: Sequence[tuple[int, int, bool, Flag]], cases: int
+    ) -> list[list[Flag]]:
+        everywhere = (1 << cases) - 1
+        raised: list[list[Flag]] = [[] for _ in range(cases)]
         standing: dict[str, list[tuple[int, int]]] = {}
         # Flags come most serious first and present before unknown: a later one of a code shows only where it is
         # more serious than all that already stand there.

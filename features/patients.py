@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,6 +175,13 @@ class Patients:
             found.flags.writeable = False
             self._known[name] = found
         return found
+
+    @cached_property
+    def single(self) -> Mapping[str, float]:
+        """Of the first patient, what is known, by column: neither missing nor a code that means "not known"."""
+        unknown = self.spec.unknown_positions
+        numbers = {name: float(column[0]) for name, column in self._columns.items() if name in self.spec.columns}
+        return {name: x for name, x in numbers.items() if x == x and x not in unknown.get(name, ())}
 
     @property
     def recorded(self) -> frozenset[str]:

@@ -94,6 +94,15 @@ class Specification:
         return frozenset(c for f in self.fields.values() for c in f.columns)
 
     @cached_property
+    def unknown_positions(self) -> dict[str, frozenset[float]]:
+        """By coded column of a single choice, the codes' positions that mean "not known"."""
+        return {
+            f.name: frozenset(float(list(f.codes).index(code)) for code in f.unknown_codes)
+            for f in self.fields.values()
+            if f.unknown_codes and f.columns == (f.name,)
+        }
+
+    @cached_property
     def asked(self) -> tuple[Field, ...]:
         """Fields a clinician is asked for before cycle 1, in order."""
         return tuple(f for f in self.fields.values() if f.asked)

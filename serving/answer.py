@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic_core import to_json
 
 from features import Field, Part, Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
-from features.flag import Flag, Occasion
+from features.flag import Flag, Memo, Occasion
 from training.bundle import Bundle
 from training.bundle.case_mix import FieldMix
 from training.bundle.drivers import explain
@@ -66,7 +67,7 @@ class _Planned:
     regimens: tuple[Regimen, ...]
     template: str
     facts: tuple[dict[str, Any], ...]
-    memo: dict[int, tuple[int, int]]
+    memo: Memo
 
 
 class Scorer:
@@ -111,12 +112,12 @@ class Scorer:
         # By identity: the catalogue keeps its flags for as long as it lives, and a hash of their texts costs more.
         self._flags: dict[tuple[int, ...], tuple[str, list[dict[str, str]]]] = {}
         self._written_model = _json(self.model)
-        self._support = lru_cache(maxsize=1024)(self._written_support)
+        self._support = lru_cache(maxsize=4096)(self._written_support)
         mixes = [m for m in bundle.prior.parameters.case_mix.fields if spec.fields[m.field].asked]
         words = [{"field": m.field, **_in_words(spec.fields[m.field], m)} for m in mixes]
         self._assumed = [(m, each, _json(each)) for m, each in zip(mixes, words, strict=True)]
         # Tumour boards ask for the same few regimens again and again.
-        self._planned = lru_cache(maxsize=512)(self._plan)
+        self._planned = lru_cache(maxsize=128)(self._plan)
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one patient.
@@ -220,18 +221,23 @@ class Scorer:
         planned = self._planned(keys)
         coded = Patients.from_records(self.spec, records)
         numbers = _numbers(self.bundle.score(coded, planned.regimens))
-        strata = self.spec.encoding.strata(coded)
-        return [self._one(record, planned, numbers[i], strata[i], profile) for i, record in enumerate(records)]
+        # Where no real patient stands behind the model, none is comparable.
+        strata = map(tuple, self.spec.encoding.strata(coded).tolist()) if self.bundle.support.counts else repeat(())
+        alone = coded if len(records) == 1 else None
+        return [
+            self._one(record, planned, numbers[i], stratum, patient_facts(self.spec, record, coded=alone), profile)
+            for i, (record, stratum) in enumerate(zip(records, strata, strict=False))
+        ]
 
     def _one(
         self,
         record: Mapping[str, Any],
         planned: _Planned,
         numbers: NDArray[np.float64],
-        stratum: NDArray[np.int64],
+        stratum: tuple[int, ...],
+        about: Mapping[str, Any],
         profile: str,
     ) -> Written:
-        about = patient_facts(self.spec, record)
         flags = self.spec.flags.evaluate(about, planned.facts, profile, self.spec.unknown_codes, planned.memo)
         assumed = self._assumptions(about)
         id = str(uuid.uuid4())
@@ -245,7 +251,7 @@ class Scorer:
         regimens = []
         for j, regimen in enumerate(planned.regimens):
             written, raised = self._raised(flags[j])
-            values.append(self._support(self.bundle.support.comparable(stratum, regimen)))
+            values.append(self._support(stratum, regimen.key))
             values += told[j * each : (j + 1) * each]
             values.append(written)
             regimens.append({"backbone": regimen.backbone, "biologic": regimen.biologic, "flags": raised})
@@ -257,7 +263,7 @@ class Scorer:
         regimens = tuple(self.spec.regimens.regimen(*key) for key in keys)
         template = ",".join(_json(self._outline(r)) for r in regimens)
         template = template.replace("%", "%%").replace(f'"{_SLOT}"', "%s")
-        return _Planned(regimens, template, tuple(regimen_facts(r) for r in regimens), {})
+        return _Planned(regimens, template, tuple(regimen_facts(r) for r in regimens), Memo())
 
     def _outline(self, regimen: Regimen) -> dict[str, Any]:
         """What is answered of one regimen, with slots in the order of `_numbers`."""
@@ -286,7 +292,8 @@ class Scorer:
             found = self._flags[key] = _json(document), document
         return found
 
-    def _written_support(self, comparable: int) -> str:
+    def _written_support(self, stratum: tuple[int, ...], regimen: tuple[str, str]) -> str:
+        comparable = self.bundle.support.comparable(np.array(stratum), regimen)
         text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level(comparable)]
         return _json({"level": level(comparable), "effective_patients": comparable, "text": text})
 

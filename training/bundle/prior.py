@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from training.bundle.case_mix import CaseMix
 Array = NDArray[np.float64]
 DRAWS = 128
 _PLANS, _SHORT = 64, 64  # lists of regimens that are remembered, and the longest of them
+_READINGS = 8192  # of single patients that are remembered: a number, or 1 kB of draws
 _CHUNK = 256  # patients per block of draws: bounds memory at about 256 * 128 * terms * 8 bytes
 
 
@@ -111,7 +112,12 @@ class Prior:
         factors = {t: known_terms[t][0] for t in self.terms}
         self._columns = {f: [j for j, t in enumerate(self.terms) if factors[t] == f] for f in factors.values() if f}
         self._sources = {f: parameters.case_mix.behind(spec, f) for f in self._columns}
-        self._inputs = frozenset().union(*self._sources.values()) if self._sources else frozenset()
+        # Coded columns behind each factor, in one order, so that their values are a key.
+        self._behind = {
+            f: tuple(c for name in sorted(fields) for c in spec.fields[name].columns)
+            for f, fields in self._sources.items()
+        }
+        self._read: dict[tuple[Any, ...], float | Array] = {}
         self._unknown = spec.encoding.patient_part(parameters.case_mix.complete(nobody, DRAWS), self.terms)
         open_terms = [t for t, v in zip(self.terms, values[0], strict=True) if np.isnan(v)]
         if open_terms:
@@ -199,27 +205,50 @@ class Prior:
         """Patient part of the terms of one patient, (DRAWS or 1, t).
 
         Of a patient of whom little is known most terms are those of a patient of whom nothing is, and are not
-        computed anew.
+        computed anew; of the others, what the same values gave before is remembered.
         """
-        known = frozenset(name for name in patient.recorded & self._inputs if patient.known(name)[0])
-        touched = [f for f, fields in self._sources.items() if fields & known]
-        left = self._unknown.copy()
-        if not touched:
+        known = patient.single
+        columns: list[int] = []
+        values: list[float] = []
+        drawn: list[tuple[list[int], Array]] = []
+        settled = 0
+        for factor, sources in self._behind.items():
+            key = (factor, *map(known.get, sources))
+            if key.count(None) == len(sources):
+                continue
+            found = self._read.get(key)
+            if found is None:
+                found = self._remember(key, self._reading(factor, patient))
+            if isinstance(found, float):
+                settled += 1
+                columns += self._columns[factor]
+                values += [found] * len(self._columns[factor])
+            else:
+                drawn.append((self._columns[factor], found))
+        if settled == len(self._behind):
+            left = self._unknown[:1].copy()
+            left[:, columns] = values
             return left
-        values = self.spec.encoding.patient_matrix(patient, touched)[0]
-        settled = [f for f, v in zip(touched, values, strict=True) if not np.isnan(v)]
-        for f, value in zip(touched, values, strict=True):
-            left[:, self._columns[f]] = value
-        if len(settled) == len(self._sources):
-            return left[:1]
-        # What is left open although something behind it is known: its distribution depends on what is known.
-        drawn = [f for f in touched if f not in settled]
-        if drawn:
-            needed = frozenset().union(*(self._sources[f] for f in drawn))
-            completed = self.parameters.case_mix.complete(patient, DRAWS, only=needed)
-            for f, column in zip(drawn, self.spec.encoding.patient_matrix(completed, drawn).T, strict=True):
-                left[:, self._columns[f]] = column[:, None]
+        left = self._unknown.copy()
+        left[:, columns] = values
+        for where, column in drawn:
+            left[:, where] = column[:, None]
         return left
+
+    def _reading(self, factor: str, patient: Patients) -> float | Array:
+        """A factor of one patient of whom something behind it is known: a number, or draws of it, shape (DRAWS,)."""
+        value = float(self.spec.encoding.patient_matrix(patient, [factor])[0, 0])
+        if not np.isnan(value):
+            return value
+        # Left open although something behind it is known: its distribution depends on what is known.
+        completed = self.parameters.case_mix.complete(patient, DRAWS, only=self._sources[factor])
+        return self.spec.encoding.patient_matrix(completed, [factor])[:, 0]
+
+    def _remember(self, key: tuple[Any, ...], reading: float | Array) -> float | Array:
+        if len(self._read) >= _READINGS:
+            self._read.clear()
+        self._read[key] = reading
+        return reading
 
     def expected_terms(self, patients: Patients, regimens: Sequence[Regimen]) -> Array:
         """Value of each of `terms` under the regimen each patient received, averaged over completions, shape (n, t)."""

@@ -159,8 +159,11 @@ class Engine:
         """
         if not intervals and patients.n >= _MANY:
             return self._points_alone(patients, regimens)
+        few = patients.n <= _CHUNK
         blocks = [
-            self._block(patients.take(np.arange(s, min(s + _CHUNK, patients.n))), regimens, intervals)
+            self._block(
+                patients if few else patients.take(np.arange(s, min(s + _CHUNK, patients.n))), regimens, intervals
+            )
             for s in range(0, patients.n, _CHUNK)
         ]
         both = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -42,17 +43,25 @@ class Support(Frozen):
             )
         )
 
-    def comparable(self, stratum: NDArray[np.int64], regimen: Regimen) -> int:
-        """Patients on this regimen who agree on everything that is known of the patient; 0 when fewer than 5."""
-        if not self.counts:
+    def comparable(self, stratum: NDArray[np.int64], regimen: tuple[str, str]) -> int:
+        """Patients on a regimen (`Regimen.key`) who agree on all that is known of the patient; 0 when under 5."""
+        found = self._by_regimen.get(regimen)
+        if found is None:
             return 0
-        known = np.flatnonzero(stratum >= 0)
-        agreeing = sum(
-            c.patients
-            for c in self.counts
-            if (c.backbone, c.biologic) == regimen.key and all(c.stratum[d] == stratum[d] for d in known)
-        )
+        strata, patients = found
+        known = stratum >= 0
+        agreeing = int(patients[(strata[:, known] == stratum[known]).all(axis=1)].sum())
         return agreeing if agreeing >= SHOWN else 0
+
+    @cached_property
+    def _by_regimen(self) -> dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Strata and their patients, shapes (k, thresholds) and (k,), by regimen."""
+        keys = {(c.backbone, c.biologic) for c in self.counts}
+        own = {key: [c for c in self.counts if (c.backbone, c.biologic) == key] for key in keys}
+        return {
+            key: (np.array([c.stratum for c in some]), np.array([c.patients for c in some]))
+            for key, some in own.items()
+        }
 
 
 def level(patients: int) -> Level:

@@ -21,7 +21,7 @@ def support(spec, folfox):
 
 def comparable(support, spec, regimen, **record):
     stratum = spec.encoding.strata(Patients.from_records(spec, [record]))[0]
-    return support.comparable(stratum, regimen)
+    return support.comparable(stratum, regimen.key)
 
 
 def test_only_patients_who_agree_on_what_is_known_are_comparable(support, spec, folfox):
