@@ -136,6 +136,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters["pretty"] = pretty
+    templates.globals["not_known"] = NOT_KNOWN
     # The order of declaration is the order in which things are shown.
     templates.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return templates

@@ -63,7 +63,7 @@ export class AnswerView {
     };
     const rows = new RegimenRows(terms, { isPlanned, average, open, board: board === null ? null : { regimen: regimens[0], probability: board } });
     const most = make("div", { class: "missing" });
-    const compare = make("div", { class: "compared" }, rows.table(regimens, own), legend(average.told(regimens)), most, this.#assumed(answer.assumed), entered(values));
+    const compare = make("div", { class: "compared" }, most, rows.table(regimens, own), legend(average.told(regimens)), entered(values), this.#assumed(answer.assumed));
     Object.assign(views, { people: new PeopleView(context), pair: new PairView(context), tradeoff: new TradeoffView(context), why: new WhyView(context) });
     const titles = { people: "As 100 patients", pair: "Two regimens", tradeoff: "Trade-off", why: "Why" };
     this.tabs = new Tabs(

@@ -24,8 +24,9 @@ export function single(probability) {
   return Math.round(100 * probability) <= 1;
 }
 
-/** A difference of probabilities in whole points with its sign: "+4", "−12"; "+0" is above nothing, "0" is nothing. */
+/** A difference of probabilities in whole points with its sign: "+4", "−12"; "+<1" rounds to nothing but is not. */
 export function points(difference) {
   const sign = difference > 0 ? "+" : difference < 0 ? "−" : "";
-  return `${sign}${Math.abs(Math.round(100 * difference))}`;
+  const value = Math.round(Math.abs(100 * difference));
+  return sign && !value ? `${sign}<1` : `${sign}${value}`;
 }

@@ -21,7 +21,7 @@ export class PairView {
       make(
         "p",
         { class: "explained" },
-        "First minus second, in percentage points, for this patient. What both share in doubt cancels, so this range, and not the overlap of two ranges, says whether they differ. ",
+        "First minus second, in percentage points, for this patient. What both share in doubt cancels, so this range (90%), and not the overlap of two ranges, says whether they differ. ",
         "Complications among the resected are left out: those resected under one regimen are not those resected under another.",
       ),
       make("div", { class: "pickers" }, this.first.element, this.second.element),

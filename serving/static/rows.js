@@ -142,9 +142,11 @@ export class RegimenRows {
 
   #more(regimen, row) {
     const { label, outcomes, support } = regimen;
-    const rest = this.terms.outcomes.filter((outcome) => outcome.given === null && outcomes[outcome.name]);
-    const entry = (outcome) =>
-      make("li", {}, risk(outcome, outcomes[outcome.name], "div"), make("p", {}, `${outcome.definition}. ${outcome.window}.`));
+    const all = this.terms.outcomes.filter((outcome) => outcomes[outcome.name]);
+    const defined = (outcome) => `${outcome.definition}. ${outcome.window}.`;
+    const entry = (outcome) => make("li", {}, risk(outcome, outcomes[outcome.name], "div"), make("p", {}, defined(outcome)));
+    // Their estimates stand above.
+    const meant = (outcome) => make("li", {}, make("p", {}, make("strong", {}, `${outcome.label}: `), defined(outcome)));
     const whose = make("span", { class: "away" }, ` for ${label}`);
     const leads = [
       ["people", "As 100 patients"],
@@ -162,7 +164,7 @@ export class RegimenRows {
         "details",
         { class: "more" },
         make("summary", {}, "Other estimates and definitions", whose),
-        make("ul", { class: "defined" }, rest.map(entry)),
+        make("ul", { class: "defined" }, all.filter(({ given }) => given === null).map(entry), all.filter(({ given }) => given !== null).map(meant)),
         make("p", {}, `Support: ${support.text}`),
       ),
     ];

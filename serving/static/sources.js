@@ -16,6 +16,7 @@ export class SourcesView {
     const facts = [
       ["Rests on", basis.title],
       ["Data", data.text],
+      ["Data digest", data.data_digest.slice(0, 12)],
       ["Patients", data.patients ? String(data.patients) : ""],
       ["Model", `${model.name}, version ${model.version} (${model.learner})`],
       ["Made", card?.created ? new Date(card.created).toLocaleDateString("en-GB", { dateStyle: "medium" }) : ""],

@@ -112,7 +112,7 @@ export class TradeoffView {
       scatter(this.#dots(), {
         width,
         height: Math.min(HEIGHT, Math.max(320, width * 0.75)),
-        titles: [`${terms.primary.label} within ${terms.window}`, width < 420 ? "Major complication" : terms.text.states[terms.with]],
+        titles: [width < 420 ? terms.primary.label : `${terms.primary.label} within ${terms.window}`, terms.text.states[terms.with]],
         ranges: shown,
         label: `${this.all.length} regimens by two chances; the table below gives the same numbers.`,
       }),

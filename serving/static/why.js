@@ -9,7 +9,6 @@ import { lower } from "./terms.js";
 const MOST = 8;
 const MOST_UNKNOWN = 6;
 const LEAST = 0.0005;
-const HALF = 0.005; // below half a percentage point, which rounds to none
 
 /** Asks the service to explain, and remembers what it said. */
 export class Explanations {
@@ -99,7 +98,7 @@ function drivers({ typical, probability, drivers: all }) {
       make(
         "span",
         { class: "points" },
-        make("strong", {}, Math.abs(size) < HALF ? "<1" : points(size)),
+        make("strong", {}, points(size)),
         make("span", { class: "away" }, ` points, ${size < 0 ? "lower" : "higher"}`),
       ),
     );
@@ -138,10 +137,10 @@ export function unknown({ unknown: open }, terms, most) {
 }
 
 /** The same for the head of an answer: the few that would change it most, in one sentence. */
-export function asSentence({ unknown: open, regimen }, outcome, terms) {
+export function asSentence({ unknown: open, regimen, probability }, outcome, terms) {
   const widest = open.slice(0, 3).filter(({ low, high }) => high - low >= 0.01);
   if (!widest.length) return null;
   const link = ({ field, label }) => (terms.fields.has(field) ? make("a", { href: `#f-${field}` }, label) : label);
   const parts = widest.map((each, i) => [i ? "; " : "", link(each), ` (${range(each.low, each.high)}%)`]);
-  return make("p", { class: "most" }, make("strong", {}, "Knowing more would change most: "), parts, `. For ${lower(outcome.label)} under ${regimen}.`);
+  return make("p", { class: "most" }, make("strong", {}, "Knowing more would change most: "), parts, `. In brackets: what ${percent(probability)}% could become, for ${lower(outcome.label)} under ${regimen}.`);
 }

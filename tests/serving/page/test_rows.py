@@ -149,12 +149,21 @@ def test_the_average_patient_of_another_version_is_not_shown(answered):
     expect(page.locator(".legend")).not_to_contain_text("triangle")
 
 
+def test_every_outcome_that_is_answered_is_defined(answered):
+    more = answered("FOLFOX").locator("details.more")
+    more.locator("summary").click()
+    for outcome in SPEC.outcomes.outcomes:
+        expect(more).to_contain_text(f"{outcome.definition}. {outcome.window}.")
+        expect(more).to_contain_text(outcome.label)
+
+
 def test_what_it_would_help_most_to_know_is_said_and_leads_to_the_field(answered, served):
     page = answered("FOLFOX", "CAPOX")
     field = SPEC.asked[8]
     most = page.locator(".missing")
     expect(most).to_contain_text(f"Knowing more would change most: {field.label} (20–55%)")
-    expect(most).to_contain_text("under CAPOX")
+    expect(most).to_contain_text("In brackets: what 38% could become, for all liver disease removed under CAPOX.")
+    assert most.bounding_box()["y"] < page.locator("table.regimens").bounding_box()["y"]
     most.get_by_role("link", name=field.label).click()
     page.wait_for_function(f"document.activeElement.id === 'f-{field.name}'")
     assert {e["regimen"]["backbone"] for e in served.scorer.explained} == {"capox"}

@@ -76,7 +76,7 @@ def test_two_regimens_are_compared_by_the_range_of_their_difference(answered, se
         "All liver disease removed within 12 months: no reliable difference between CAPOX and FOLFOX."
     )
     lower = page.locator("table.pair tbody tr", has_text="Not operated within 12 months")
-    expect(lower.get_by_role("cell").nth(3)).to_have_text("−10 to −0")
+    expect(lower.get_by_role("cell").nth(3)).to_have_text("−10 to −<1")
     expect(lower.get_by_role("cell").last).to_have_text("reliably lower")
     assert page.locator("table.pair", has_text="if resected").count() == 0
     assert [r["backbone"] for r in served.scorer.compared[0]["regimens"]] == ["capox", "folfox"]
@@ -127,7 +127,7 @@ def test_why_is_told_in_points_that_add_up_and_is_no_cause(answered, served):
     expect(drivers).to_contain_text(
         ["A patient of whom nothing is known", "Age 54 years", "CEA 180 ng/mL", "Albumin 39 g/L", "This patient"]
     )
-    expect(drivers.locator(".points strong")).to_have_text(["30%", "+12", "−4", "<1", "38%"])
+    expect(drivers.locator(".points strong")).to_have_text(["30%", "+12", "−4", "−<1", "38%"])
     widths = [float(bar.get_attribute("width")) for bar in drivers.locator("rect.more, rect.less").all()]
     assert widths[:2] == pytest.approx([50, 50 * 0.037 / 0.12])
     page.select_option("#why-outcome", label="Major complication, if resected")
