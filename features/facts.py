@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.availability import Time
 from features.patients import Patients
 from features.regimen import Regimen
@@ -33,7 +31,7 @@ def patient_facts(
         if derived.known_at.by(time):
             value = float(patient[derived.name][0])
             codes = list(derived.codes)
-            facts[derived.name] = None if np.isnan(value) else codes[int(value)] if codes else value
+            facts[derived.name] = None if value != value else codes[int(value)] if codes else value
     return facts
 
 

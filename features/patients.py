@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.derived import FORMULAS
+from features.derived import FORMULAS, Derived
 from features.field import Field, Kind
 from features.problem import InvalidValues, Problem
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from features.specification import Specification
 
 Column = NDArray[np.float64]
+_REMEMBERED = 10_000  # derived values of single patients that are kept
+_NOBODY = np.full(1, np.nan)  # what is not known of one patient
+_NOBODY.flags.writeable = False
 
 
 def coder(field: Field) -> Callable[[Any], float]:
@@ -148,7 +151,27 @@ class Patients:
         if derived is None:
             if name not in self.spec.columns:
                 raise KeyError(f"unknown column {name}")
-            return np.full(self.n, np.nan)
+            return _NOBODY if self.n == 1 else np.full(self.n, np.nan)
+        if self.n == 1:
+            return self._remembered(derived)
+        column = self._columns[name] = self._derive(derived)
+        return column
+
+    def _remembered(self, derived: Derived) -> Column:
+        """A derived field of one patient; it depends on a few numbers, and the common ones are remembered."""
+        key = (derived.name, *(None if x != x else x for x in (float(self[i][0]) for i in derived.inputs)))
+        memory = self.spec.derived_memory
+        found = memory.get(key)
+        if found is None:
+            found = self._derive(derived)
+            found.flags.writeable = False
+            if len(memory) >= _REMEMBERED:
+                memory.clear()
+            memory[key] = found
+        self._columns[derived.name] = found
+        return found
+
+    def _derive(self, derived: Derived) -> Column:
         inputs = [self[i] for i in derived.inputs]
         if derived.formula is not None:
             with np.errstate(invalid="ignore", divide="ignore"):
@@ -159,7 +182,6 @@ class Patients:
             known = ~np.isnan(inputs[0])
             column = np.full(self.n, np.nan)
             column[known] = positions[inputs[0][known].astype(int)]
-        self._columns[name] = column
         return column
 
     def known(self, name: str) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from features import encoding as encodings
 from features.availability import Time, refuse_late
 from features.consistency import ConsistencyRule
-from features.derived import Derived
+from features.derived import Column, Derived
 from features.encoding import Encoding
 from features.field import Field, Role
 from features.flag import FlagCatalogue
@@ -92,6 +92,11 @@ class Specification:
     def columns(self) -> frozenset[str]:
         """Names of all coded columns of recorded fields."""
         return frozenset(c for f in self.fields.values() for c in f.columns)
+
+    @cached_property
+    def derived_memory(self) -> dict[tuple[Any, ...], Column]:
+        """Derived values of single patients, by field and inputs; see `Patients`."""
+        return {}
 
     @cached_property
     def unknown_positions(self) -> dict[str, frozenset[float]]:

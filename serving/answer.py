@@ -60,12 +60,12 @@ class _Planned:
 
     Attributes
     ----------
-    template
-        Their answers as JSON, to be filled by `%` with, for each regimen, support, numbers and flags.
+    pieces
+        The end of an answer as JSON. Every second piece is to be filled: by regimen support, numbers and flags.
     """
 
     regimens: tuple[Regimen, ...]
-    template: str
+    pieces: list[bytes]
     facts: tuple[dict[str, Any], ...]
     memo: Memo
 
@@ -110,12 +110,12 @@ class Scorer:
         self._all = tuple((*r.key, None) for r in spec.regimens.all())
         self._given = tuple((o.name, {"given": o.given} if o.given else {}) for o in spec.outcomes.outcomes)
         # By identity: the catalogue keeps its flags for as long as it lives, and a hash of their texts costs more.
-        self._flags: dict[tuple[int, ...], tuple[str, list[dict[str, str]]]] = {}
-        self._written_model = _json(self.model)
+        self._flags: dict[tuple[int, ...], tuple[bytes, list[dict[str, str]]]] = {}
+        self._written_model = to_json(self.model)
         self._support = lru_cache(maxsize=4096)(self._written_support)
         mixes = [m for m in bundle.prior.parameters.case_mix.fields if spec.fields[m.field].asked]
         words = [{"field": m.field, **_in_words(spec.fields[m.field], m)} for m in mixes]
-        self._assumed = [(m, each, _json(each)) for m, each in zip(mixes, words, strict=True)]
+        self._assumed = [(m, each, to_json(each)) for m, each in zip(mixes, words, strict=True)]
         # Tumour boards ask for the same few regimens again and again.
         self._planned = lru_cache(maxsize=128)(self._plan)
 
@@ -242,12 +242,12 @@ class Scorer:
         assumed = self._assumptions(about)
         id = str(uuid.uuid4())
         # A document of a thousand numbers in nested objects takes longer to make and to serialise than to score.
-        told = _json(numbers.ravel().tolist())[1:-1].split(",")
+        told = to_json(numbers.ravel().tolist())[1:-1].split(b",")
         each = numbers.shape[1]
-        parts = ['{"prediction_id":"', id, '","model":', self._written_model]
-        parts += [',"warnings":', _json(self._warnings(record, bool(assumed)))]
-        parts += [',"assumed":[', ",".join(written for _, written in assumed), '],"regimens":[']
-        values: list[str] = []
+        head = b'{"prediction_id":"%b","model":%b,"warnings":%b,"assumed":[%b],"regimens":['
+        warnings = to_json(self._warnings(record, bool(assumed)))
+        assumptions = b",".join(written for _, written in assumed)
+        values: list[bytes] = []
         regimens = []
         for j, regimen in enumerate(planned.regimens):
             written, raised = self._raised(flags[j])
@@ -255,15 +255,20 @@ class Scorer:
             values += told[j * each : (j + 1) * each]
             values.append(written)
             regimens.append({"backbone": regimen.backbone, "biologic": regimen.biologic, "flags": raised})
-        sent = ("".join(parts) + planned.template % tuple(values) + "]}").encode()
+        pieces = planned.pieces.copy()
+        pieces[0] = head % (id.encode(), self._written_model, warnings, assumptions) + pieces[0]
+        pieces[1::2] = values
+        sent = b"".join(pieces)
         words = [each for each, _ in assumed]
         return Written(sent, {"prediction_id": id, "model": self.model, "assumed": words, "regimens": regimens})
 
     def _plan(self, keys: tuple[tuple[str, str, int | None], ...]) -> _Planned:
         regimens = tuple(self.spec.regimens.regimen(*key) for key in keys)
-        template = ",".join(_json(self._outline(r)) for r in regimens)
-        template = template.replace("%", "%%").replace(f'"{_SLOT}"', "%s")
-        return _Planned(regimens, template, tuple(regimen_facts(r) for r in regimens), Memo())
+        template = b",".join(to_json(self._outline(r)) for r in regimens) + b"]}"
+        fixed = template.split(to_json(_SLOT))
+        pieces = [b""] * (2 * len(fixed) - 1)
+        pieces[::2] = fixed
+        return _Planned(regimens, pieces, tuple(regimen_facts(r) for r in regimens), Memo())
 
     def _outline(self, regimen: Regimen) -> dict[str, Any]:
         """What is answered of one regimen, with slots in the order of `_numbers`."""
@@ -281,7 +286,7 @@ class Scorer:
             "flags": _SLOT,
         }
 
-    def _raised(self, flags: Sequence[Flag]) -> tuple[str, list[dict[str, str]]]:
+    def _raised(self, flags: Sequence[Flag]) -> tuple[bytes, list[dict[str, str]]]:
         """Flags as JSON and as a document; the same few lists come again and again."""
         key = tuple(map(id, flags))
         found = self._flags.get(key)
@@ -289,15 +294,15 @@ class Scorer:
             if len(self._flags) >= _LISTS:
                 self._flags.clear()
             document = [asdict(flag) for flag in flags]
-            found = self._flags[key] = _json(document), document
+            found = self._flags[key] = to_json(document), document
         return found
 
-    def _written_support(self, stratum: tuple[int, ...], regimen: tuple[str, str]) -> str:
+    def _written_support(self, stratum: tuple[int, ...], regimen: tuple[str, str]) -> bytes:
         comparable = self.bundle.support.comparable(np.array(stratum), regimen)
         text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level(comparable)]
-        return _json({"level": level(comparable), "effective_patients": comparable, "text": text})
+        return to_json({"level": level(comparable), "effective_patients": comparable, "text": text})
 
-    def _assumptions(self, about: Mapping[str, Any]) -> list[tuple[dict[str, str], str]]:
+    def _assumptions(self, about: Mapping[str, Any]) -> list[tuple[dict[str, str], bytes]]:
         """What is assumed, each as a document and as JSON."""
 
         def known(name: str) -> bool:
@@ -347,10 +352,6 @@ def _numbers(scores: Scores) -> NDArray[np.float64]:
     if not np.isfinite(numbers).all():
         raise ValueError("a number of the answer is not finite")
     return numbers
-
-
-def _json(document: Any) -> str:
-    return to_json(document).decode()
 
 
 def _in_words(field: Field, mix: FieldMix) -> dict[str, str]:

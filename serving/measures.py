@@ -7,6 +7,7 @@ over all workers.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,10 @@ CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
 
 #: Seconds; from a fast single patient to a batch of 1,000.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+#: Seconds for which the counts of regimens and flags are gathered before they are written.
+GATHERED = 1.0
 
 
 class _Children:
@@ -82,12 +87,18 @@ class Measures:
         self._ledger_failures = counter("ledger_failures", "Answers withheld because their record was not committed")
         self._ledger_seconds = histogram("ledger_commit_seconds", "Time until a record was committed")
         self._shadow = _Children(counter("shadow_scored", "Patients scored by a challenger, never shown", ("result",)))
+        self._audited = counter("audit_entries", "Entries of the ledger given to auditors")
+        self._verified = _Children(
+            counter("audit_verifications", "Walks along the chain: whole, partial or broken", ("result",))
+        )
         self._model = gauge("model_info", "1 for the model that answers", "livemax", ("version", "digest", "learner"))
         self._answering: tuple[str, str, str] | None = None
         self._model_refused = gauge(
             "model_refused", "1 while a model that should answer is refused, by reason", "livemax", ("code",)
         )
         self._refused_as: str | None = None
+        self._gathered_regimens, self._gathered_flags = Tally[tuple[str, ...]](), Tally[tuple[str, ...]]()
+        self._due: asyncio.TimerHandle | None = None
         self._ready = gauge("ready", "1 when every worker has a model, else 0", "livemin")
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -101,22 +112,40 @@ class Measures:
             self._refusals.of(code).inc(count)
 
     def answered(self, answers: Iterable[Mapping[str, Any]]) -> None:
-        """Count answered patients, their regimens by backbone and biologic, and the flags by code and severity."""
+        """Count answered patients, their regimens by backbone and biologic, and the flags by code and severity.
+
+        Forty counters an answer are forty writes to a shared file, so on an event loop they are gathered for `GATHERED`.
+        """
         patients, options = 0, 0
-        regimens, flags = Tally[tuple[str, ...]](), Tally[tuple[str, ...]]()
+        lists: dict[int, tuple[int, Any]] = {}
         for answer in answers:
             patients += 1
             options += len(answer["regimens"])
             for regimen in answer["regimens"]:
-                regimens[regimen["backbone"], regimen["biologic"]] += 1
-                for flag in regimen["flags"]:
-                    flags[flag["code"], flag["severity"], flag["status"]] += 1
+                self._gathered_regimens[regimen["backbone"], regimen["biologic"]] += 1
+                # The scorer repeats a list of flags as the same object: a few are left of many.
+                flags = regimen["flags"]
+                lists[id(flags)] = (lists.get(id(flags), (0,))[0] + 1, flags)
+        for times, flags in lists.values():
+            for flag in flags:
+                self._gathered_flags[flag["code"], flag["severity"], flag["status"]] += times
         self._predictions.inc(patients)
         self._options.inc(options)
-        for labels, count in regimens.items():
-            self._regimens.of(*labels).inc(count)
-        for labels, count in flags.items():
-            self._flags.of(*labels).inc(count)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._settle()
+            return
+        if self._due is None:
+            self._due = loop.call_later(GATHERED, self._settle)
+
+    def _settle(self) -> None:
+        """Write what was gathered."""
+        self._due = None
+        for counters, gathered in ((self._regimens, self._gathered_regimens), (self._flags, self._gathered_flags)):
+            for labels, count in gathered.items():
+                counters.of(*labels).inc(count)
+            gathered.clear()
 
     def outcome_recorded(self, kind: Literal["first", "repeated", "corrected"]) -> None:
         """Count an outcome that is in the ledger."""
@@ -129,6 +158,14 @@ class Measures:
     def ledger_failed(self, answers: int = 1) -> None:
         """Count answers that were withheld because the ledger could not be written."""
         self._ledger_failures.inc(answers)
+
+    def audited(self, entries: int) -> None:
+        """Count entries of the ledger that were given to an auditor."""
+        self._audited.inc(entries)
+
+    def verified(self, result: Literal["whole", "partial", "broken"]) -> None:
+        """Count a walk along the ledger's chain by what it found."""
+        self._verified.of(result).inc()
 
     def shadow_scored(self, patients: int = 1, result: Literal["scored", "failed", "skipped"] = "scored") -> None:
         """Count patients that a challenger scored beside the champion, or failed or had no time to."""
@@ -156,6 +193,7 @@ class Measures:
 
     def exposition(self) -> bytes:
         """Return all counts in Prometheus's text format, summed over the workers."""
+        self._settle()
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return prometheus.generate_latest(self.registry)
         gathered = prometheus.CollectorRegistry()

@@ -53,7 +53,7 @@ class SmallScorer:
 
     def write(self, request: Any) -> tuple[bytes, dict[str, Any]]:
         answer = self.answer(request)
-        return json.dumps(answer).encode(), answer
+        return json.dumps(answer, allow_nan=False).encode(), answer
 
     def write_batch(self, request: Any) -> list[tuple[bytes, dict[str, Any]]]:
         return [self.write(patient) for patient in request["patients"]]

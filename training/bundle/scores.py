@@ -217,13 +217,21 @@ class Engine:
     def _block(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> Array:
         """Outcomes and, after them, states: probability, low and high; shape (3, n, o + 3, r)."""
         point, drawn = self.reported(patients, regimens, intervals)
-        point, drawn = (
-            np.concatenate([part, np.stack(self._states_of(part), axis=1)], axis=1) for part in (point, drawn)
-        )
+        point = self._with_states(point)
         if not intervals:
             return np.broadcast_to(point, (3, *point.shape))
-        low, high = _bounds(drawn, axis=2)
+        # The draws lie side by side in memory, and are to stay so.
+        low, high = _bounds(self._with_states(drawn.swapaxes(2, 3)), axis=3)
         return np.stack([point, np.minimum(low, point), np.maximum(high, point)])
+
+    def _with_states(self, reported: Array) -> Array:
+        """P(outcome | given) with outcomes on axis 1, and after them the states."""
+        count = len(self.names)
+        both = np.empty((len(reported), count + len(STATES), *reported.shape[2:]), reported.dtype)
+        both[:, :count] = reported
+        for i, state in enumerate(self._states_of(reported)):
+            both[:, count + i] = state
+        return both
 
     def reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool = True) -> tuple[Array, Array]:
         """P(outcome | given), shape (n, o, r), and draws of it, shape (n, o, DRAWS, r)."""
@@ -351,11 +359,16 @@ def _pooled(chances: Single) -> Array:
 def _bounds(drawn: Array, axis: int) -> tuple[Array, Array]:
     """Bounds of the interval over draws, interpolated between order statistics."""
     # The draws lie side by side in memory, whatever axis they are seen on.
-    ordered = np.sort(drawn.swapaxes(axis, -1), axis=-1).swapaxes(axis, -1)
+    draws = drawn.swapaxes(axis, -1)
+    if draws.dtype == np.float32 and draws.flags.c_contiguous and not np.signbit(draws.min()):
+        # Numbers that are not negative stand in the order of their bits, which are sorted in half the time.
+        ordered = np.sort(draws.view(np.int32), axis=-1).view(np.float32)
+    else:
+        ordered = np.sort(draws, axis=-1)
     found = []
     for share in INTERVAL:
         position = share * (DRAWS - 1)
         below = int(position)
-        lower, upper = np.take(ordered, below, axis), np.take(ordered, below + 1, axis)
+        lower, upper = ordered[..., below], ordered[..., below + 1]
         found.append(lower + (position - below) * (upper - lower))
     return found[0], found[1]

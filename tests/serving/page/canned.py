@@ -66,7 +66,7 @@ class CannedScorer:
     def write(self, request: Any) -> tuple[bytes, dict[str, Any]]:
         """Answer each regimen that is asked, as JSON."""
         answer = self.answer(request)
-        return json.dumps(answer).encode(), answer
+        return json.dumps(answer, allow_nan=False).encode(), answer
 
     def answer(self, request: Any) -> dict[str, Any]:
         """Answer each regimen that is asked."""

@@ -1,0 +1,132 @@
+"""What is sent is what was scored: every number in its place, every text as it was declared."""
+
+import json
+
+import numpy as np
+import pytest
+
+from features import Patients, load_specification
+from features.facts import patient_facts, regimen_facts
+from serving.answer import Scorer
+from serving.request import request_models
+from serving.response import response_models
+from training.bundle import STATES, Bundle, Manifest, OutcomeModel, Support, TrainedOn
+from training.bundle.prior import Prior
+from training.bundle.support import RegimenCount
+from training.evidence import load_parameters
+
+SOME = {"age_years": 61, "n_liver_metastases": 7, "ras_status": "mutant", "bilobar": True, "albumin_g_l": 33.0}
+OTHER = {"age_years": 44, "primary_site": "rectum", "extrahepatic_disease": ["lung"]}
+
+
+def manifest_of(spec):
+    return Manifest(
+        name="resecta",
+        learner="evidence",
+        created="2026-01-01T00:00:00+00:00",
+        code_version="test",
+        spec_digest=spec.digest,
+        trained_on=TrainedOn(kind="evidence", text="test", data_digest="0" * 64),
+        outcomes=tuple(OutcomeModel(outcome=name, learner="evidence") for name in spec.outcomes.names),
+    )
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return load_specification()
+
+
+@pytest.fixture(scope="module")
+def prior(spec):
+    return Prior(load_parameters(), spec)
+
+
+@pytest.fixture(scope="module")
+def bundle(spec, prior):
+    return Bundle(manifest_of(spec), prior, spec)
+
+
+@pytest.fixture(scope="module")
+def scorer(spec, bundle):
+    return Scorer(bundle, spec)
+
+
+def asked(spec, patient, regimens=None):
+    body = {"patient": patient, **({"regimens": regimens} if regimens else {})}
+    return request_models(spec).predict.model_validate(body).model_dump()
+
+
+@pytest.mark.parametrize("patient", [SOME, OTHER, {"age_years": 90}])
+def test_every_number_stands_under_its_own_name(spec, scorer, bundle, patient):
+    answer = scorer.answer(asked(spec, patient))
+    scores = bundle.score(Patients.from_records(spec, [patient]), spec.regimens.all())
+    assert [(r["backbone"], r["biologic"]) for r in answer["regimens"]] == [r.key for r in spec.regimens.all()]
+    for j, regimen in enumerate(answer["regimens"]):
+        for name, told in regimen["outcomes"].items():
+            found = [values[name][0, j] for values in (scores.probability, scores.low, scores.high)]
+            assert [told["probability"], told["low"], told["high"]] == pytest.approx(found, abs=5.1e-5)
+            assert told.get("given") == spec.outcomes[name].given
+        for i, state in enumerate(STATES):
+            assert regimen["states"][state] == pytest.approx(scores.states[state][0, j])
+            low, high = scores.state_bounds[:, 0, i, j]
+            assert 0 <= low - regimen["state_ranges"][state]["low"] <= 1e-4
+            assert 0 <= regimen["state_ranges"][state]["high"] - high <= 1e-4
+    response_models(spec).predict.model_validate(answer)
+
+
+def test_flags_are_those_of_the_catalogue_with_their_texts(spec, scorer):
+    answer = scorer.answer(asked(spec, SOME))
+    facts = [regimen_facts(r) for r in spec.regimens.all()]
+    raised = spec.flags.evaluate(patient_facts(spec, SOME), facts, spec.flags.profiles[0], spec.unknown_codes)
+    for regimen, flags in zip(answer["regimens"], raised, strict=True):
+        assert [(f["code"], f["status"], f["text"]) for f in regimen["flags"]] == [
+            (f.code, f.status, f.text) for f in flags
+        ]
+
+
+def test_patients_answered_together_get_what_each_gets_alone(spec, scorer):
+    batch = {"patients": [SOME, OTHER, {"age_years": 90}], "regimens": None, "profile": spec.flags.profiles[0]}
+    for written, patient in zip(scorer.write_batch(batch), batch["patients"], strict=True):
+        together, alone = json.loads(written.sent), scorer.answer(asked(spec, patient))
+        assert together.pop("prediction_id") != alone.pop("prediction_id")
+        assert together == alone
+
+
+def test_what_is_remembered_of_one_patient_changes_no_other_ones_answer(spec, bundle, scorer):
+    patients = [{**SOME, "age_years": age, "albumin_g_l": albumin} for age in (50, 70) for albumin in (31.0, 45.0)]
+    first = [scorer.answer(asked(spec, p))["regimens"] for p in patients]
+    again = [Scorer(bundle, spec).answer(asked(spec, p))["regimens"] for p in reversed(patients)]
+    assert first == again[::-1]
+
+
+def test_of_the_answer_others_read_the_same_as_the_client(spec, scorer):
+    sent, brief = scorer.write(asked(spec, OTHER))
+    answer = json.loads(sent)
+    assert {name: answer[name] for name in ("prediction_id", "model", "assumed")} == {
+        name: brief[name] for name in ("prediction_id", "model", "assumed")
+    }
+    for told, short in zip(answer["regimens"], brief["regimens"], strict=True):
+        assert {name: told[name] for name in short} == short
+
+
+def test_an_answer_with_a_number_that_is_none_is_never_written(spec, bundle, scorer, monkeypatch):
+    score = bundle.score
+
+    def broken(*arguments):
+        scores = score(*arguments)
+        scores.stacked[1, 0, 3, 2] = np.nan
+        return scores
+
+    monkeypatch.setattr(bundle, "score", broken)
+    with pytest.raises(ValueError, match="not finite"):
+        scorer.write(asked(spec, SOME))
+
+
+def test_support_counts_the_comparable_patients_of_each_regimen(spec, prior):
+    stratum = tuple(spec.encoding.strata(Patients.from_records(spec, [SOME]))[0].tolist())
+    given = [RegimenCount(backbone="folfox", biologic="none", stratum=stratum, patients=23)]
+    scorer = Scorer(Bundle(manifest_of(spec), prior, spec, support=Support(counts=tuple(given))), spec)
+    answer = scorer.answer(asked(spec, SOME))
+    for regimen in answer["regimens"]:
+        comparable = 23 if (regimen["backbone"], regimen["biologic"]) == ("folfox", "none") else 0
+        assert regimen["support"]["effective_patients"] == comparable
