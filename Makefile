@@ -17,7 +17,7 @@ export BENTOML_DO_NOT_TRACK = True
 export GX_ANALYTICS_ENABLED = false
 export GOMP_SPINCOUNT = 1000
 
-.PHONY: help run test test-all bench bench-learning lint lock bento bundle image clean
+.PHONY: help run test test-all bench bench-serving bench-learning lint lock bento bundle image clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,10 @@ test-all: $(BIN)/.dev lint  ## the same with the slow tests
 
 bench: $(BIN)/.dev  ## measure: latency, training time
 	$(BIN)/python -m benchmarks
+
+bench-serving: $(BIN)/.run  ## measure: POST /predict beside constant endpoints, mlflow models serve and bare boosters
+	@test -f "$${RESECTA_STORE:-mlruns}/mlflow.db" || $(BIN)/resecta train --no-data
+	$(BIN)/python -m benchmarks.serving
 
 bench-learning: $(BIN)/.dev  ## measure: how candidates learn from registries whose truth differs from the evidence
 	$(BIN)/python -m benchmarks.learning --track

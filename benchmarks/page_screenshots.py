@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -21,6 +22,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "patient.json"
 DESKTOP = {"width": 1440, "height": 1040}
 PHONE = {"width": 390, "height": 844}
 PAPER = {"width": 726, "height": 1060}  # A4 without its margins, at 96 pixels an inch
+COLOURS = 128  # more than the page has, beside the blends at the edges of letters
 PANELS = ("people", "pair", "tradeoff", "why", "sources")
 
 _ENTER = """
@@ -65,6 +67,9 @@ def take(browser: Browser, address: str, example: Mapping[str, Any], folder: Pat
     def shot(target: Any, name: str, **options: Any) -> None:
         taken.append(folder / name)
         target.screenshot(path=taken[-1], **options)
+        with Image.open(taken[-1]) as picture:
+            few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few.save(taken[-1], optimize=True)
 
     page = answered(browser, address, example, viewport=DESKTOP)
     page.locator(".patient").evaluate("part => (part.scrollTop = part.querySelectorAll('.group')[2].offsetTop - 20)")

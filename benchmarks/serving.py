@@ -2,7 +2,8 @@
 
 Starts the service of the current settings (RESECTA_MODEL, RESECTA_STORE) with its ledger and its own constant endpoint;
 a BentoML service that answers a constant; `mlflow models serve` on the same model, which answers each outcome for one
-regimen; and a bare server that answers fixed bytes. All are asked in turns within one run, so that a busy machine
+regimen; and a bare server that answers fixed bytes. At the end, where the time goes within one answer, beside bare
+booster calls (benchmarks.inside). All are asked in turns within one run, so that a busy machine
 slows each alike. Ratios hold across machines, milliseconds do not.
 """
 
@@ -265,6 +266,8 @@ def main() -> int:
                 targets.append(Target("predict, all 20 regimens", port, all_requests))
             uvloop.run(measure(targets, chosen.requests, chosen.rounds, concurrency))
             report(targets, concurrency)
+    if status == 200:
+        subprocess.run([sys.executable, "-m", "benchmarks.inside"], cwd=ROOT, check=True)
     return 0
 
 

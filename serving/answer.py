@@ -55,7 +55,7 @@ class Written(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Planned:
+class Planned:
     """Regimens asked for, with what does not depend on the patient.
 
     Attributes
@@ -129,6 +129,11 @@ class Scorer:
         """
         answer: dict[str, Any] = json.loads(self.write(request).sent)
         return answer
+
+    @property
+    def all_regimens(self) -> Planned:
+        """The whole catalogue at its default durations: what is answered when no regimen is named."""
+        return self._planned(self._all)
 
     def write(self, request: Mapping[str, Any]) -> Written:
         """Answer one patient, as JSON; see `answer`."""
@@ -232,7 +237,7 @@ class Scorer:
     def _one(
         self,
         record: Mapping[str, Any],
-        planned: _Planned,
+        planned: Planned,
         numbers: NDArray[np.float64],
         stratum: tuple[int, ...],
         about: Mapping[str, Any],
@@ -262,13 +267,13 @@ class Scorer:
         words = [each for each, _ in assumed]
         return Written(sent, {"prediction_id": id, "model": self.model, "assumed": words, "regimens": regimens})
 
-    def _plan(self, keys: tuple[tuple[str, str, int | None], ...]) -> _Planned:
+    def _plan(self, keys: tuple[tuple[str, str, int | None], ...]) -> Planned:
         regimens = tuple(self.spec.regimens.regimen(*key) for key in keys)
         template = b",".join(to_json(self._outline(r)) for r in regimens) + b"]}"
         fixed = template.split(to_json(_SLOT))
         pieces = [b""] * (2 * len(fixed) - 1)
         pieces[::2] = fixed
-        return _Planned(regimens, pieces, tuple(regimen_facts(r) for r in regimens), Memo())
+        return Planned(regimens, pieces, tuple(regimen_facts(r) for r in regimens), Memo())
 
     def _outline(self, regimen: Regimen) -> dict[str, Any]:
         """What is answered of one regimen, with slots in the order of `_numbers`."""
