@@ -3,6 +3,7 @@
 import { AveragePatient } from "./average.js";
 import { icon, make } from "./element.js";
 import { flagList, splitFlags } from "./flags.js";
+import { printed } from "./numbers.js";
 import { PairView } from "./pair.js";
 import { PeopleView } from "./people.js";
 import { RegimenRows } from "./rows.js";
@@ -126,7 +127,7 @@ export class AnswerView {
         "dl",
         {},
         assumed.map(({ field, label, assumed: used }) =>
-          make("div", {}, make("dt", {}, fields.has(field) ? make("a", { href: `#f-${field}` }, label) : label), make("dd", {}, used)),
+          make("div", {}, make("dt", {}, fields.has(field) ? make("a", { href: `#f-${field}` }, label) : label), make("dd", {}, printed(used))),
         ),
       ),
     );

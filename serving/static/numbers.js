@@ -30,3 +30,9 @@ export function points(difference) {
   const value = Math.round(Math.abs(100 * difference));
   return sign && !value ? `${sign}<1` : `${sign}${value}`;
 }
+
+/** A text of the service with its units as they are printed: "10^9/L" as "10⁹/L", "kg/m2" as "kg/m²". */
+export function printed(text) {
+  const raised = (digits) => [...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
+  return text.replace(/\^(\d+)/g, (_, power) => raised(power)).replace(/\/m2\b/g, "/m²");
+}

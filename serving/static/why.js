@@ -2,7 +2,7 @@
 
 import { intervalBar, signedBar } from "./bars.js";
 import { make } from "./element.js";
-import { percent, points, range } from "./numbers.js";
+import { percent, points, printed, range } from "./numbers.js";
 import { RegimenPicker } from "./picker.js";
 import { lower } from "./terms.js";
 
@@ -93,7 +93,7 @@ function drivers({ typical, probability, drivers: all }) {
     make(
       "li",
       { class: "driver" },
-      make("span", { class: "what" }, label, value ? make("span", { class: "value" }, ` ${value}`) : null),
+      make("span", { class: "what" }, label, value ? make("span", { class: "value" }, ` ${printed(value)}`) : null),
       signedBar(size, reach),
       make(
         "span",

@@ -124,7 +124,7 @@ class CannedScorer:
             "probability": 0.38,
             "drivers": [
                 {"label": "Age", "value": "54 years", "points": 0.12},
-                {"label": "CEA", "value": "180 ng/mL", "points": -0.037},
+                {"label": "Platelets", "value": "180 10^9/L", "points": -0.037},
                 {"label": "Albumin", "value": "39 g/L", "points": -0.003},
             ],
             "unknown": [

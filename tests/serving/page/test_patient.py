@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import expect
 
-from tests.serving.page.canned import estimate
+from tests.serving.page.canned import OPEN_ALL, SPEC, estimate
 
 
 def test_the_age_alone_gives_an_answer(visit, served):
@@ -16,6 +16,23 @@ def test_the_age_alone_gives_an_answer(visit, served):
     expect(page.locator("tbody.regimen")).to_have_count(5)
     expect(page.locator("#status")).to_have_text("Estimates for 5 regimens are shown.")
     assert page.evaluate("document.activeElement.id") == "results"
+
+
+def test_not_known_stands_in_every_field_that_may_be_left(visit):
+    page = visit()
+    for field in SPEC.asked:
+        place = page.locator(f"[data-field={field.name}]")
+        shown = place.locator("input:checked + span, option:checked").all_inner_texts()
+        shown += [box.get_attribute("placeholder") for box in place.locator("input.box").all()]
+        assert [text for text in shown if text] == ([] if field.required else [shown[0]]), field.name
+        assert field.required or shown[0] in ("Not known", "Not entered"), field.name
+
+
+def test_buttons_of_one_choice_stand_beside_each_other_on_a_phone(visit):
+    page = visit(width=320)
+    page.evaluate(OPEN_ALL)
+    for row in page.locator(".buttons").all():
+        assert len({round(label.bounding_box()["y"]) for label in row.locator("label").all()}) == 1
 
 
 def test_every_kind_of_control_sends_its_value_as_json(visit, served):

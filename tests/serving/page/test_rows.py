@@ -44,8 +44,8 @@ def test_numbers_are_whole_and_add_up_in_bars_and_words(visit):
     expect(row.locator(".risks .risk", has_text=SPEC.outcomes.outcomes[-1].label).locator("strong")).to_have_text("<1%")
     assert row.locator(".sentence").inner_text() == (
         "Of 100 patients like this started on FOLFOX, about 38 (26–49) have all liver disease removed within 12 "
-        "months; of the about 42 who have liver surgery, about 11 (8–13) have a major complication; about 58 (46–70) are "
-        "not operated on."
+        "months; of the about 42 who have liver surgery, about 11 (8–13) have a major complication; about 58 (46–70) "
+        "are not operated on."
     )
     assert not re.search(r"\d\.\d", row.inner_text())
 

@@ -125,7 +125,7 @@ def test_why_is_told_in_points_that_add_up_and_is_no_cause(answered, served):
     expect(panel).to_contain_text("Association, not cause")
     drivers = panel.locator(".drivers").first.locator(".driver")
     expect(drivers).to_contain_text(
-        ["A patient of whom nothing is known", "Age 54 years", "CEA 180 ng/mL", "Albumin 39 g/L", "This patient"]
+        ["A patient of whom nothing is known", "Age 54 years", "Platelets 180 10⁹/L", "Albumin 39 g/L", "This patient"]
     )
     expect(drivers.locator(".points strong")).to_have_text(["30%", "+12", "−4", "−<1", "38%"])
     widths = [float(bar.get_attribute("width")) for bar in drivers.locator("rect.more, rect.less").all()]
