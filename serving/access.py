@@ -50,7 +50,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "/outcomes": _for(Role.OUTCOMES),
     "/estimates": _for(Role.PREDICT),
     "/audit": _for(Role.AUDIT),
-    "/audit/{part:path}": _for(Role.AUDIT),
+    "/audit/verify": _for(Role.AUDIT),
     "/metrics": _for(Role.AUDIT),
     "/constant": _for(Role.PREDICT),
     # The page asks for predictions with the token that it was opened with.

@@ -6,7 +6,7 @@ would load a tag manager from elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from pydantic.json_schema import models_json_schema
 
 from serving.application import Application
 from serving.assets import Asset, read_assets
+from serving.audit import COUNT, ENTRIES, MEDIA, NEXT, WALK
 from serving.problems import Refusal
-from serving.response import EstimateReceipt, OutcomeReceipt, Readiness
+from serving.query import Parameter
+from serving.response import Chain, EstimateReceipt, OutcomeReceipt, Readiness
 
 TITLE = "Resecta"
 VERSION = "0.1.0"
@@ -88,7 +90,7 @@ _WHEN = {
     410: "Removed under retention",
     413: "The body is larger than 128 KiB, or 1 MiB with many patients",
     415: "The body is not announced as JSON",
-    422: "Something in the body is not allowed; every problem is listed",
+    422: "Something that was asked is not allowed; every problem is listed",
     429: "More requests than one caller may send; `Retry-After` says when the next may come",
     500: "The service failed",
     503: "There is no model, or too much to do; where waiting helps, `Retry-After` says how long",
@@ -97,6 +99,17 @@ _GUARDED = (401, 403, 429, 500, 503)
 _KEPT = (*_GUARDED, 404, 410)
 _BODY = (400, *_GUARDED, 408, 413, 415, 422)
 _JSON_OBJECT: Mapping[str, Any] = {"type": "object"}
+
+
+_PLACE = {"schema": {"type": "integer", "minimum": 0}}
+_ENTRIES: dict[str, Any] = {
+    "description": "A page; each line can be checked by itself, and each against the one before it",
+    "headers": {
+        COUNT: {"required": True, "description": "Lines of this page", **_PLACE},
+        NEXT: {"required": False, "description": "The `after` of the next page; absent from the last", **_PLACE},
+    },
+    "content": {MEDIA: {"schema": {"type": "string"}}},
+}
 
 
 def openapi_document(application: Application) -> dict[str, Any]:
@@ -125,6 +138,7 @@ def openapi_document(application: Application) -> dict[str, Any]:
             (OutcomeReceipt, "serialization"),
             (EstimateReceipt, "serialization"),
             (Readiness, "serialization"),
+            (Chain, "serialization"),
             (Errors, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
@@ -155,6 +169,15 @@ def openapi_document(application: Application) -> dict[str, Any]:
         responses = {"200": _content(summary, told, media), **errors((*_GUARDED, *statuses))}
         return {"summary": summary, "tags": ["Documents"], "responses": responses}
 
+    def audit(summary: str, found: dict[str, Any], parameters: Sequence[Parameter]) -> dict[str, Any]:
+        asked = [parameter.document() for parameter in parameters]
+        return {
+            "summary": summary,
+            "tags": ["Ledger"],
+            "parameters": asked,
+            "responses": {"200": found, **errors((*_GUARDED, 422))},
+        }
+
     def unguarded(summary: str, told: Mapping[str, Any], *statuses: int) -> dict[str, Any]:
         responses = {"200": _content(summary, told), **errors((500, *statuses))}
         return {"summary": summary, "tags": ["Health"], "security": [], "responses": responses}
@@ -170,6 +193,10 @@ def openapi_document(application: Application) -> dict[str, Any]:
         },
         "/estimates": {
             "post": post("A board's own estimate", models.estimate, EstimateReceipt, 404, 410, tag="Ledger")
+        },
+        "/audit": {"get": audit("Entries of the ledger, a line of JSON each", _ENTRIES, ENTRIES)},
+        "/audit/verify": {
+            "get": audit("Whether the ledger's chain is whole", _content("What was found", schema[Chain]), WALK)
         },
         "/specification": {"get": get("Fields, outcomes, regimens and flags", "application/json")},
         "/model": {"get": get("What the numbers rest on", "application/json")},

@@ -183,6 +183,16 @@ class Recorder:
             raise refuse(503, "ledger", "ledger_off", "The ledger of this service is switched off (RESECTA_LEDGER).")
         return self
 
+    def ledger(self) -> Ledger:
+        """The ledger itself, for whoever reads it.
+
+        Raises
+        ------
+        Refusal
+            503 where it is switched off or cannot be opened.
+        """
+        return self._open()
+
     def _open(self) -> Ledger:
         self.required()
         assert self._opening is not None
@@ -195,7 +205,7 @@ class Recorder:
                     self._problem = str(error)
                     log.error("The ledger cannot be opened: %s", error)
             if self._ledger is None:
-                raise _not_recorded(LedgerUnavailable(self._problem or "It is being opened."))
+                raise _not_recorded(LedgerUnavailable(self._problem or "it is being opened."))
         return self._ledger
 
 
@@ -235,4 +245,4 @@ def _refusing(measures: Measures | None = None) -> Iterator[None]:
 def _not_recorded(error: LedgerError) -> Refusal:
     if isinstance(error, LedgerBusy):
         return refuse(503, BODY, "ledger_busy", f"Not answered: {error}", {"retry-after": "1"})
-    return refuse(503, BODY, "ledger_unavailable", f"Not answered, because the answer could not be recorded: {error}")
+    return refuse(503, BODY, "ledger_unavailable", f"Not answered, because the ledger cannot be used: {error}")

@@ -115,6 +115,26 @@ class EstimateReceipt(Part):
     recorded: bool
 
 
+class ChainBreak(Part):
+    """Where the ledger's chain first breaks, and how."""
+
+    seq: int
+    what: str = Attribute(description="Machine-readable.")
+    text: str
+
+
+class Chain(Part):
+    """Whether the ledger's chain is whole, as far as it was walked."""
+
+    whole: bool = Attribute(description="No break was found.")
+    complete: bool = Attribute(description="The walk reached the end, or a break; else go on with `after` = `head`.")
+    entries: int = Attribute(ge=0, description="Sound, counted from the first of all.")
+    kinds: dict[str, int] = Attribute(description="Of those walked now.")
+    removed: int = Attribute(ge=0, description="Of those walked now, whose content was removed under retention.")
+    head: str = Attribute(description="SEQ:HASH of the last entry that is sound. Note it elsewhere.")
+    broken: ChainBreak | None
+
+
 class Model(Part):
     """Which model answered, and what it rests on."""
 

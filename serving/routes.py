@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.application import Application, Scorer
 from serving.assets import Asset, read_assets
+from serving.audit import Audit
 from serving.body import read_body
 from serving.ledger import Draft, Kind
 from serving.logs import MODEL, PREDICTION
@@ -74,6 +75,7 @@ class Routes(Router):
         self.docs = docs_assets()
         self._batches = anyio.CapacityLimiter(BATCHES_AT_ONCE)
         self._waiting = 0
+        audit = Audit(lambda: self.recorder, measures)
         table: list[tuple[str, str, Callable[..., Any]]] = [
             ("POST", "/predict", self.predict),
             ("POST", "/predict_batch", self.predict_batch),
@@ -82,6 +84,8 @@ class Routes(Router):
             ("GET", "/predictions/{prediction_id}", self.prediction),
             ("POST", "/outcomes", self.outcome),
             ("POST", "/estimates", self.estimate),
+            ("GET", "/audit", audit.entries),
+            ("GET", "/audit/verify", audit.verify),
             ("GET", "/readyz", self.readiness),
             ("GET", "/livez", self.liveness),
             ("GET", "/", self.page),

@@ -68,15 +68,7 @@ def run_verify(
         verdict = verify(ledger.database, ledger.key, given)
         broken = verdict.broken
         if json_path is not None:
-            told = {
-                "whole": broken is None,
-                "entries": verdict.entries,
-                "kinds": dict(verdict.kinds),
-                "removed": verdict.removed,
-                "head": f"{verdict.head[0]}:{verdict.head[1]}",
-                "broken": None if broken is None else {"seq": broken.seq, "what": broken.what, "text": broken.text},
-            }
-            json_path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+            json_path.write_text(json.dumps(verdict.document(), indent=2) + "\n", encoding="utf-8")
         table = Table("Entries", "Number", title="Ledger")
         for kind, count in verdict.kinds.items():
             table.add_row(kind, f"{count:,}")

@@ -18,7 +18,7 @@ from serving.ledger.table import entries
 def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
     """Write every entry from `since` on, one line each.
 
-    A line holds the entry's columns, its `record`, and for a prediction the `answer` as the text that was sent.
+    A line holds the entry's columns, its `record`, and where something was answered the `answer` as it was sent.
     The digest is SHA-256 of the record as canonical JSON (sorted names, no spaces) and, where there is an answer, a
     line break and the answer. The hash is SHA-256 of the canonical JSON list of seq, kind, id, at, digest, previous.
 
@@ -41,9 +41,9 @@ def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
         handle = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "wb") as file, database.reading() as connection:
             for row in connection.execution_options(yield_per=200).execute(wanted):
-                line = canonical(_line(row)) + b"\n"
-                file.write(line)
-                seal.update(line)
+                written = line(row)
+                file.write(written)
+                seal.update(written)
                 count += 1
         half.replace(out)
     finally:
@@ -51,8 +51,16 @@ def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
     return count, seal.hexdigest()
 
 
-def _line(row: Any) -> dict[str, Any]:
-    line: dict[str, Any] = {
+def line(row: Any) -> bytes:
+    """One entry as a line; one whose payload is not as it was written says so, and tells the rest."""
+    try:
+        return canonical(_told(row)) + b"\n"
+    except (ValueError, RecursionError):
+        return canonical({**_kept(row), "unreadable": True}) + b"\n"
+
+
+def _kept(row: Any) -> dict[str, Any]:
+    return {
         "seq": row.seq,
         "kind": row.kind,
         "id": row.id,
@@ -62,12 +70,12 @@ def _line(row: Any) -> dict[str, Any]:
         "hash": row.hash,
         "record": None,
     }
+
+
+def _told(row: Any) -> dict[str, Any]:
+    told = _kept(row)
     if row.payload is not None:
-        try:
-            record, answer = parts(unpack(row.payload))
-        except ValueError:
-            return {**line, "unreadable": True}
-        line["record"] = record
+        told["record"], answer = parts(unpack(row.payload))
         if answer:
-            line["answer"] = answer.decode("utf-8", "backslashreplace")
-    return line
+            told["answer"] = answer.decode("utf-8", "backslashreplace")
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -68,6 +69,8 @@ class Verdict:
         The last sound one: its number and hash. Noted elsewhere, it shows later whether the end was cut off.
     broken
         The first break; None when there is none.
+    complete
+        Whether the walk reached the end, or a break; else it goes on behind `head`.
     """
 
     entries: int
@@ -75,15 +78,41 @@ class Verdict:
     removed: int
     head: tuple[int, str]
     broken: Break | None
+    complete: bool = True
+
+    def document(self) -> dict[str, Any]:
+        """As JSON tells it."""
+        broken, (seq, hash) = self.broken, self.head
+        return {
+            "whole": broken is None,
+            "complete": self.complete,
+            "entries": self.entries,
+            "kinds": dict(self.kinds),
+            "removed": self.removed,
+            "head": f"{seq}:{hash}",
+            "broken": None if broken is None else {"seq": broken.seq, "what": broken.what, "text": broken.text},
+        }
 
 
-def verify(database: Database, key: Key, noted: tuple[int, str] | None = None) -> Verdict:
+def verify(
+    database: Database,
+    key: Key,
+    noted: tuple[int, str] | None = None,
+    *,
+    after: tuple[int, str] | None = None,
+    seconds: float | None = None,
+) -> Verdict:
     """Verify a ledger, in memory that does not grow with it.
 
     Parameters
     ----------
     noted
         Number and hash of an entry noted before.
+    after
+        The same, of an entry up to which an earlier walk found all sound: this one begins behind it. Kinds and
+        removed payloads are counted from there.
+    seconds
+        For which to walk; a walk that ends by it is not `complete`.
 
     Raises
     ------
@@ -91,10 +120,14 @@ def verify(database: Database, key: Key, noted: tuple[int, str] | None = None) -
         When the database cannot be read.
     """
     kinds: dict[str, int] = {}
-    removed, seq, previous, seen = 0, 0, GENESIS, noted is None
+    removed, seen = 0, noted is None
+    seq, previous = after or (0, GENESIS)
+    until = None if seconds is None else time.monotonic() + seconds
     with database.reading() as connection:
+        if after is not None and not _stands(connection, after):
+            return Verdict(0, kinds, 0, (0, GENESIS), Break(after[0], "ends_early"))
         through = _removed_through(connection, key)
-        for row in _rows(connection):
+        for row in _rows(connection, after):
             what = _judge(row, seq + 1, previous, key, through)
             if what is not None:
                 # Of what is missing the place is known, of what is wrong the row.
@@ -106,12 +139,21 @@ def verify(database: Database, key: Key, noted: tuple[int, str] | None = None) -
                 if row.hash != noted[1]:
                     return Verdict(seq, kinds, removed, (seq, previous), Break(seq, "ends_early"))
                 seen = True
+            if until is not None and time.monotonic() > until:
+                return Verdict(seq, kinds, removed, (seq, previous), None, complete=False)
     broken = None if seen or noted is None else Break(noted[0], "ends_early")
     return Verdict(seq, kinds, removed, (seq, previous), broken)
 
 
-def _rows(connection: sa.Connection) -> Iterator[Any]:
+def _stands(connection: sa.Connection, noted: tuple[int, str]) -> bool:
+    found = connection.execute(sa.select(entries.c.hash).where(entries.c.seq == noted[0])).scalar()
+    return bool(found == noted[1])
+
+
+def _rows(connection: sa.Connection, after: tuple[int, str] | None) -> Iterator[Any]:
     wanted = sa.select(entries).order_by(entries.c.seq)
+    if after is not None:
+        wanted = wanted.where(entries.c.seq > after[0])
     yield from connection.execution_options(yield_per=200).execute(wanted)
 
 

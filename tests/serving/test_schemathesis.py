@@ -58,10 +58,11 @@ def ask_all(running: Running, mode: GenerationMode, examples: int) -> dict[str, 
     answers: dict[str, Counter[int]] = {}
     for found in schema.get_all_operations():
         operation = found.ok()
-        if mode is GenerationMode.NEGATIVE and operation.method.upper() != "POST":
-            # Nothing of these is read, so nothing can be wrong.
+        # Elsewhere nothing is read, so nothing can be wrong.
+        read = operation.method.upper() == "POST" or bool(operation.query)
+        if mode is GenerationMode.NEGATIVE and not read:
             continue
-        count = examples if operation.method.upper() == "POST" else 2
+        count = examples if read else 2
         answers[operation.label] = _drawn(
             lambda case: case.call_and_validate(base_url=base, headers=shown, checks=CHECKS[mode], timeout=30),
             operation.as_strategy(generation_mode=mode),
@@ -91,9 +92,10 @@ def _drawn(ask: Callable[[Case], Response], cases: SearchStrategy[Case], example
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_answer_is_one_that_the_document_names(served, mode):
     answers = ask_all(served, mode, 30)
-    assert {"POST /predict", "POST /predict_batch", "POST /compare"} <= set(answers)
+    assert {"POST /predict", "POST /predict_batch", "POST /compare", "GET /audit", "GET /audit/verify"} <= set(answers)
     assert sum(map(Counter.total, answers.values())) >= 80
     given_of = answers["POST /predict"]
+    assert mode is GenerationMode.NEGATIVE or answers["GET /audit"][200] > 0
     assert given_of[200] > given_of.total() / 2 if mode is GenerationMode.POSITIVE else given_of[200] == 0
     assert served.client.get("/readyz").status_code == 200
 
