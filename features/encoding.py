@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
@@ -136,6 +137,14 @@ class Encoding(Frozen):
 
     def patient_matrix(self, patients: Patients, names: Sequence[str]) -> Matrix:
         """Values of patient factors, shape (n, len(names)); NaN where not known."""
+        if patients.n == 1:
+            # Models of several outcomes read the same factors of the one patient.
+            key = tuple(names)
+            found = patients.matrices.get(key)
+            if found is None:
+                found = patients.matrices[key] = self._row(patients, names)
+                found.flags.writeable = False
+            return found
         made: dict[str, Column] = {}
         by_name = self._by_name
 
@@ -145,7 +154,7 @@ class Encoding(Frozen):
                 if factor.product is not None:
                     made[name] = _product([value(part) for part in factor.product])
                 else:
-                    made[name] = self._read_one(factor, patients) if patients.n == 1 else _read(factor, patients)
+                    made[name] = _read(factor, patients)
             return made[name]
 
         matrix = np.empty((patients.n, len(names)))
@@ -158,21 +167,44 @@ class Encoding(Frozen):
         return {f.name: f for f in self.patient_factors}
 
     @cached_property
-    def _memory(self) -> dict[tuple[str, float], Column]:
+    def _memory(self) -> dict[tuple[str, float], float]:
         return {}
 
-    def _read_one(self, factor: PatientFactor, patient: Patients) -> Column:
+    def _row(self, patient: Patients, names: Sequence[str]) -> Matrix:
+        """Values of patient factors of one patient, shape (1, len(names)), without arrays of one number."""
+        made: dict[str, float] = {}
+
+        def value(name: str) -> float:
+            found = made.get(name)
+            if found is None:
+                factor = self._by_name[name]
+                if factor.product is None:
+                    found = made[name] = self._reading(factor, patient)
+                else:
+                    parts = [value(part) for part in factor.product]
+                    # As `_product`.
+                    found = made[name] = 0.0 if 0.0 in parts else math.prod(parts)
+            return found
+
+        return np.array([[value(name) for name in names]], dtype=np.float64)
+
+    def _reading(self, factor: PatientFactor, patient: Patients) -> float:
         """Read a factor of one patient; it depends on one code or number, and the common ones are remembered."""
-        assert factor.of is not None
-        if factor.of not in patient.spec.columns and factor.of not in patient.spec.derived:
-            return _read(factor, patient)  # a multiple choice has a column a code
-        value = float(patient[factor.of][0])
-        if value != value:
-            return np.full(1, np.nan)
-        key = (factor.name, value)
+        of = factor.of
+        assert of is not None
+        spec = patient.spec
+        if of in spec.columns:
+            x = patient.single.get(of)
+        elif of in spec.derived:
+            x = float(patient[of][0])
+        else:
+            return float(_read(factor, patient)[0])  # a multiple choice has a column a code
+        if x is None or x != x:
+            return math.nan
+        key = (factor.name, x)
         found = self._memory.get(key)
         if found is None:
-            found = _read(factor, patient)
+            found = float(_read(factor, patient)[0])
             if len(self._memory) > _REMEMBERED:
                 self._memory.clear()
             self._memory[key] = found

@@ -89,6 +89,8 @@ class Patients:
         self.n = n
         self._columns: dict[str, Column] = dict(columns)
         self._known: dict[str, NDArray[np.bool_]] = {}
+        #: Of a single patient, what `Encoding.patient_matrix` made before, by the factors.
+        self.matrices: dict[tuple[str, ...], NDArray[np.float64]] = {}
 
     @classmethod
     def from_records(cls, spec: Specification, records: Sequence[Mapping[str, Any]], check: bool = False) -> Patients:

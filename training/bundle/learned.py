@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from features import Patients, Regimen, Specification
 from features.field import Frozen
+from training.bundle.trees import FEW, Trees
 
 Array = NDArray[np.float64]
 
@@ -139,6 +140,10 @@ class BoosterModel:
         self._booster.load_model(bytearray(raw))
         if self._booster.num_features() != len(self.columns) + len(self.terms):
             raise ValueError("the booster's inputs do not match its declared columns")
+        try:
+            self._trees: Trees | None = Trees(self._booster)
+        except ValueError:
+            self._trees = None
 
     def prognosis(self, patients: Patients) -> Array:
         """What the trees add to the base margin, shape (n,); for a prior-started booster."""
@@ -205,6 +210,8 @@ class BoosterModel:
         return found
 
     def _margin(self, matrix: Array, start: Array) -> Array:
+        if self._trees is not None and len(matrix) <= FEW:
+            return start + self._trees.sum(matrix)
         added = self._booster.inplace_predict(matrix, base_margin=start, predict_type="margin", missing=np.nan)
         return np.asarray(added, dtype=np.float64)
 
