@@ -91,10 +91,6 @@ class Measures:
         self._verified = _Children(
             counter("audit_verifications", "Walks along the chain: whole, partial or broken", ("result",))
         )
-        self._audited = counter("audit_entries", "Entries of the ledger given to auditors")
-        self._verified = _Children(
-            counter("audit_verifications", "Walks along the chain: whole, partial or broken", ("result",))
-        )
         self._model = gauge("model_info", "1 for the model that answers", "livemax", ("version", "digest", "learner"))
         self._answering: tuple[str, str, str] | None = None
         self._model_refused = gauge(
@@ -162,14 +158,6 @@ class Measures:
     def ledger_failed(self, answers: int = 1) -> None:
         """Count answers that were withheld because the ledger could not be written."""
         self._ledger_failures.inc(answers)
-
-    def audited(self, entries: int) -> None:
-        """Count entries of the ledger that were given to an auditor."""
-        self._audited.inc(entries)
-
-    def verified(self, result: Literal["whole", "partial", "broken"]) -> None:
-        """Count a walk along the ledger's chain by what it found."""
-        self._verified.of(result).inc()
 
     def audited(self, entries: int) -> None:
         """Count entries of the ledger that were given to an auditor."""
