@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from serving.ledger.database import LOCK, LOCK_WITHIN, Database
+from serving.ledger.database import LOCK, Database
 from serving.ledger.entry import Receipt
 from serving.ledger.errors import LedgerUnavailable
 from serving.ledger.table import NAME, entries
@@ -42,6 +42,8 @@ class Line:
 
     def __init__(self, database: Database, waits: bool = True) -> None:
         self.database, self.waits = database, waits
+        self._driver: Any = database.engine.dialect.loaded_dbapi
+        self._own: Any = None
         mark = "?" if database.path is not None else "%s"
         marks = ", ".join(mark for _ in COLUMNS)
         self._insert = f"INSERT INTO {NAME} ({', '.join(COLUMNS)}) VALUES ({marks})"
@@ -62,39 +64,50 @@ class Line:
         LedgerUnavailable
             When the database refuses.
         """
-        driver: Any = self.database.engine.dialect.loaded_dbapi
         with self.database.failing(), self.database.turn(None if self.waits else PATIENCE) as ours:
             if not ours:
                 raise LineHeld
-            connection = self.database.engine.raw_connection()
+            connection = self.database.engine.raw_connection() if self.waits else self._kept()
             try:
                 cursor = connection.cursor()
-                if not self.waits:
-                    # Whoever writes without having waited for the file lock is not waited for either.
-                    cursor.execute("PRAGMA busy_timeout=0")
-                    try:
-                        cursor.execute(self._begin)
-                    except driver.OperationalError as error:
-                        if getattr(error, "sqlite_errorcode", None) == driver.SQLITE_BUSY:
-                            raise LineHeld from None
-                        raise
-                    finally:
-                        cursor.execute(f"PRAGMA busy_timeout={1000 * LOCK_WITHIN}")
-                else:
-                    cursor.execute(self._begin)
+                cursor.execute(self._begin)
                 yield cursor
                 connection.commit()
-            except driver.IntegrityError:
+            except self._driver.IntegrityError:
                 connection.rollback()
                 raise Repeated from None
-            except driver.Error as error:
-                connection.invalidate()
+            except self._driver.Error as error:
+                if not self.waits and getattr(error, "sqlite_errorcode", None) == self._driver.SQLITE_BUSY:
+                    # Whoever writes without having waited for the file lock; nothing was written by us.
+                    connection.rollback()
+                    raise LineHeld from None
+                self._drop(connection)
                 raise LedgerUnavailable(self.database.complaint(error)) from error
             except BaseException:
                 connection.rollback()
                 raise
             finally:
-                connection.close()
+                if self.waits:
+                    connection.close()
+
+    def close(self) -> None:
+        """Close the connection that is kept, if any."""
+        if self._own is not None:
+            self._drop(self._own)
+
+    def _kept(self) -> Any:
+        """One connection for good, which never waits: a pool's would cost a tenth of a commit."""
+        if self._own is None:
+            self._own = self.database.engine.raw_connection()
+            self._own.cursor().execute("PRAGMA busy_timeout=0")
+        return self._own
+
+    def _drop(self, connection: Any) -> None:
+        # Invalid, so that the pool does not lend on what never waits, or failed.
+        connection.invalidate()
+        if connection is self._own:
+            connection.close()
+            self._own = None
 
     def last(self, cursor: Any) -> tuple[int, str] | None:
         """Number and hash of the last entry."""

@@ -66,8 +66,9 @@ class Prediction:
         if self.kind is Kind.EXPLANATION:
             asked = [self.request["regimen"]]
         entered = {name: value for name, value in self.request["patient"].items() if value is not None}
-        # The scorer repeats a flag as the same object: by identity, a few are left of hundreds.
-        flags = {id(f): f for r in self.answer.get("regimens", ()) for f in r.get("flags", ())}.values()
+        # The scorer repeats a list of flags as the same object: by identity, a few are left of many.
+        lists = [r.get("flags", ()) for r in self.answer.get("regimens", ())]
+        flags = [flag for found in {id(each): each for each in lists}.values() for flag in found]
         latency, version = round(self.latency_ms, 3), about.get("version")
         record = {
             "prediction_id": self.id,

@@ -51,6 +51,12 @@ class Prompt:
         elif len(self._jobs) >= GROUP:
             self._flush()
 
+    def close(self) -> None:
+        """Let go of the database; what was not committed was acknowledged to nobody."""
+        self._jobs = []
+        self._avoided_until = float("inf")
+        self._committer.line.close()
+
     def _flush(self) -> None:
         jobs, self._jobs = [job for job in self._jobs if not job.given_up], []
         if not jobs:

@@ -122,6 +122,8 @@ class Writer:
         self._thread.join(self.limits.seconds)
         self._long.set()
         self._tidier.join(self.limits.seconds)
+        if self._prompt is not None:
+            self._prompt.close()
 
     def _queue(self, job: Job) -> None:
         with self._guard:
