@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 import serving.ledger.job as job
 from features import InvalidValues
 from serving.ledger import Ledger, LedgerError, Removed
+from serving.ledger.page import Page, Wanted, find, read
 from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
 from tests.postgresql import started
@@ -64,6 +66,24 @@ def test_comparisons_and_explanations_are_kept_as_in_a_file(ledger, looked):
     with pytest.raises(InvalidValues, match="comparison or an explanation"):
         ledger.record_outcome(drafts[0].id, STARTED)
     assert verify(ledger.database, ledger.key).kinds == {"checkpoint": 1, "comparison": 1, "explanation": 1}
+
+
+def test_an_auditor_reads_and_verifies_it_piece_by_piece(ledger, predicted):
+    many = [predicted(patient=ledger.pseudonym(f"patient {i % 2}")) for i in range(6)]
+    ledger.append_sync(many)
+    whole = verify(ledger.database, ledger.key)
+    page = find(ledger.database, Wanted(patient=many[0].patient, after=2), 2)
+    assert page == Page((4, 6), 6)
+    assert [json.loads(line)["id"] for line in read(ledger.database, page.seqs).splitlines()] == [
+        many[2].id,
+        many[4].id,
+    ]
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+    assert find(ledger.database, Wanted(until=now), 100) == Page((1, 2, 3, 4, 5, 6, 7), None)
+    assert find(ledger.database, Wanted(since=now), 100) == Page((), None)
+    half = verify(ledger.database, ledger.key, seconds=-1)
+    assert (half.complete, half.entries) == (False, 1)
+    assert verify(ledger.database, ledger.key, after=half.head).head == whole.head
 
 
 def test_two_that_write_at_once_share_one_chain(ledger, address, key, predicted):
