@@ -117,7 +117,7 @@ class Scorer:
         words = [{"field": m.field, **_in_words(spec.fields[m.field], m)} for m in mixes]
         self._assumed = [(m, each, to_json(each)) for m, each in zip(mixes, words, strict=True)]
         # Tumour boards ask for the same few regimens again and again.
-        self._planned = lru_cache(maxsize=128)(self._plan)
+        self._planned = lru_cache(maxsize=32)(self._plan)
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one patient.

@@ -114,7 +114,7 @@ class Measures:
     def answered(self, answers: Iterable[Mapping[str, Any]]) -> None:
         """Count answered patients, their regimens by backbone and biologic, and the flags by code and severity.
 
-        Forty counters an answer are forty writes to a shared file, so on an event loop they are gathered for `GATHERED`.
+        Forty counters an answer are forty writes to a shared file: on an event loop they are gathered for `GATHERED`.
         """
         patients, options = 0, 0
         lists: dict[int, tuple[int, Any]] = {}
