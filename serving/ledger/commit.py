@@ -38,13 +38,11 @@ class Committer:
         self._bytes = 0
 
     def write(self, jobs: list[Job]) -> None:
-        """Write jobs in one transaction; one that cannot be made, or stands already, fails alone.
+        """`pack` jobs and `commit` them."""
+        self.commit(self.pack(jobs))
 
-        Raises
-        ------
-        LineHeld
-            When another writes and the line does not wait; nobody was told anything.
-        """
+    def pack(self, jobs: list[Job]) -> list[Job]:
+        """Make what will be stored; whoever waits for a job that cannot be made is told, and it is left out."""
         ready = []
         for job in jobs:
             try:
@@ -53,10 +51,18 @@ class Committer:
             except Exception as error:
                 log.error("An entry could not be made (%s)", type(error).__name__)
                 tell([(job, LedgerError(f"The entry could not be made ({type(error).__name__})."))])
-        if ready:
-            self._commit(ready)
+        return ready
 
-    def _commit(self, jobs: list[Job]) -> None:
+    def commit(self, jobs: list[Job]) -> None:
+        """Write packed jobs in one transaction; one that stands already fails alone.
+
+        Raises
+        ------
+        LineHeld
+            When another writes and the line does not wait; nobody was told anything.
+        """
+        if not jobs:
+            return
         self._bytes = 0
         try:
             with self.line.transaction() as cursor:
@@ -66,7 +72,7 @@ class Committer:
         except Repeated:
             # Alone, each of the others still goes through.
             for job in jobs if len(jobs) > 1 else ():
-                self._commit([job])
+                self.commit([job])
             if len(jobs) == 1:
                 tell([(jobs[0], LedgerError("An entry of this id stands already."))])
             return
