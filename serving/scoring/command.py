@@ -154,7 +154,7 @@ def _columns(
     absent += [name for name in read[:2] if name not in table.columns]
     problems = [f"The column {name} is required and is not in {table.path}." for name in absent]
     if identifier is not None and identifier not in table.columns:
-        problems.append(f"--id {identifier} is not a column of {table.path}.")
+        problems.append(f"--identifier {identifier} is not a column of {table.path}.")
     left_out = [c for c in table.columns if c not in asked and c not in read and c != identifier]
     open_names = [name for name in asked if name not in table.columns]
     aliases = {alias: name for name in open_names for alias in (*spec.fields[name].aliases, spec.fields[name].label)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ class Table:
     def chunks(self, names: Sequence[str], size: int) -> Iterator[Chunk]:
         """Read some columns, `size` rows at a time; memory does not grow with the file.
 
+        A file without rows is one chunk without rows, so that its output has the columns of any other.
+
         Raises
         ------
         TableRefused
@@ -80,8 +83,10 @@ class Table:
 
     def _batches(self, names: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, list[int]]]:
         """Yield batches with the positions, in the file, of rows before its end that were left out."""
+        nobody = pa.RecordBatch.from_pydict({name: pa.array([], pa.string()) for name in names})
         if self.separator is None:
-            for batch in parquet.ParquetFile(self.path).iter_batches(columns=list(names)):
+            batches = parquet.ParquetFile(self.path).iter_batches(columns=list(names))
+            for batch in chain([next(batches, nobody)], batches):
                 yield batch, []
             return
         malformed: list[int] = []
@@ -105,7 +110,8 @@ class Table:
                 null_values=list(NULLS),
             ),
         )
-        for batch in reader:
+        # Of rows that are all malformed there is no batch either.
+        for batch in chain([next(reader, nobody)], reader):
             yield batch, malformed
 
 
@@ -192,7 +198,6 @@ def _numbered(batches: Iterator[tuple[pa.RecordBatch, list[int]]], size: int) ->
         held += batch.num_rows
         while held >= size:
             yield cut(size)
-    if held or malformed:
-        waiting = waiting or ([] if last is None else [last.slice(0, 0)])
-        if waiting:
-            yield cut(held)
+    if last is not None and (held or malformed or not index):
+        waiting = waiting or [last.slice(0, 0)]
+        yield cut(held)

@@ -174,7 +174,7 @@ def test_the_file_says_which_model_it_is_of_and_what_that_rests_on(tmp_path, bun
         ("age_years,age_years", {}, "same name"),
         ("age_years", {"regimens": "folfox+aspirin"}, "folfox+aspirin: unknown biologic"),
         ("age_years", {"regimens": "planned"}, "planned_backbone is required"),
-        ("age_years", {"identifier": "mrn"}, "--id mrn"),
+        ("age_years", {"identifier": "mrn"}, "--identifier mrn is not a column"),
     ],
 )
 def test_what_cannot_be_scored_is_said_before_anything_is_written(tmp_path, bundle, capsys, header, options, told):
@@ -183,6 +183,32 @@ def test_what_cannot_be_scored_is_said_before_anything_is_written(tmp_path, bund
     assert score(data, tmp_path / "out.parquet", bundle, **options) == 2
     assert told in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("options", [{}, {"regimens": "planned"}, {"identifier": "mrn", "workers": 2}])
+def test_a_file_without_rows_becomes_a_file_of_the_same_columns_without_rows(tmp_path, bundle, suffix, options):
+    row = {**PATIENTS[0], "planned_backbone": "folfox", "planned_biologic": "none", "mrn": "1"}
+    data = write(tmp_path / "one.csv", [row])
+    nobody = tmp_path / f"nobody.{suffix}"
+    if suffix == "csv":
+        nobody.write_text(data.read_text().splitlines()[0] + "\n")
+    else:
+        parquet.write_table(pa.table({name: pa.array([], pa.string()) for name in row}), nobody)
+    assert score(data, tmp_path / "one.parquet", bundle, **options) == 0
+    assert score(nobody, tmp_path / "none.parquet", bundle, **options) == 0
+    empty = parquet.read_table(tmp_path / "none.parquet")
+    assert empty.num_rows == 0
+    assert empty.schema.equals(parquet.read_schema(tmp_path / "one.parquet"))
+    assert empty.schema.metadata[b"resecta.version"] == b"4"
+
+
+def test_a_file_of_which_no_row_can_be_read_lists_every_row(tmp_path, bundle):
+    data = tmp_path / "in.csv"
+    data.write_text("age_years,sex\n" + "60\n" * 3)
+    assert score(data, tmp_path / "out.parquet", bundle, regimens="folfox") == 1
+    assert parquet.read_table(tmp_path / "out.parquet").num_rows == 0
+    assert (tmp_path / "out.rejects.csv").read_text().count("malformed_row") == 3
 
 
 def test_a_column_known_only_later_is_left_out_and_said(tmp_path, bundle, capsys):
