@@ -126,7 +126,7 @@ class Routes(Router):
         _named(request.scope, answer)
         await self._record(request.scope, ready.scorer, [(read, answer, sent)], started)
         self.measures.answered([answer])
-        return self._shadowed(_sent(sent, _PRIVATE), read, answer)
+        return self._shadowed(_sent(sent, _PRIVATE), ready.scorer, read, answer)
 
     async def compare(self, request: Request) -> Response:
         """Answer how two regimens differ for one patient, once the answer is in the ledger."""
@@ -177,7 +177,7 @@ class Routes(Router):
         await self._record(request.scope, ready.scorer, made, started)
         self.measures.answered(answers)
         sent = b'{"predictions":[' + b",".join(part for part, _ in written) + b"]}"
-        return self._shadowed(_sent(sent, _PRIVATE), read, {"predictions": answers})
+        return self._shadowed(_sent(sent, _PRIVATE), ready.scorer, read, {"predictions": answers})
 
     async def _recorded(self, scope: Scope, scorer: Scorer, made: Made, started: float, kind: Kind) -> Response:
         """Commit one answer of a kind, and then send it."""
@@ -229,13 +229,15 @@ class Routes(Router):
         await recorder.estimate(request.scope, prediction_id, read)
         return _json({"prediction_id": prediction_id, "recorded": True}, _PRIVATE)
 
-    def _shadowed(self, response: Response, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Response:
+    def _shadowed(
+        self, response: Response, scorer: Scorer, request: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> Response:
         """Have a challenger answer too, once the response is sent."""
-        shadow = self.shadow
+        shadow, digests = self.shadow, scorer.digests
         if shadow is not None:
 
             async def offer() -> None:
-                shadow.offer(request, answer)
+                shadow.offer(request, answer, digests)
 
             response.background = BackgroundTask(offer)
         return response

@@ -28,6 +28,11 @@ WAITING = 256
 #: hold the interpreter's lock, and everyone waits with it.
 SHARE = 0.25
 
+#: Name of a bundle's digest among `serving.application.Scorer.digests`.
+BUNDLE = "bundle"
+
+_UNKNOWN: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Shadowed:
@@ -111,7 +116,9 @@ class Shadow:
         """End the thread once it has scored what waits; blocks while the queue is full."""
         self._queue.put(None)
 
-    def offer(self, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def offer(
+        self, request: Mapping[str, Any], answer: Mapping[str, Any], digests: Mapping[str, str] = _UNKNOWN
+    ) -> None:
         """Queue what was answered; call it after the answer was sent. It takes microseconds and never waits.
 
         Parameters
@@ -120,6 +127,8 @@ class Shadow:
             As it was validated, of one patient (``patient``) or of several (``patients``).
         answer
             As it was sent; the predictions of a batch are under ``predictions``.
+        digests
+            `serving.application.Scorer.digests` of what answered.
         """
         scorer = self.application.scorer
         if scorer is None:
@@ -128,7 +137,7 @@ class Shadow:
         patients = request["patients"] if "patients" in request else [request["patient"]]
         shared = {name: value for name, value in request.items() if name not in ("patient", "patients")}
         for patient, answered in zip(patients, answers, strict=True):
-            if self._same(scorer.model_card, answered["model"]):
+            if scorer.digests.get(BUNDLE) == digests.get(BUNDLE) and self._same(scorer.model_card, answered["model"]):
                 return  # the challenger was promoted: it is what answers
             try:
                 self._queue.put_nowait((answered["prediction_id"], {**shared, "patient": patient}))
@@ -137,6 +146,7 @@ class Shadow:
 
     @staticmethod
     def _same(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+        # Alone they do not tell bundle folders apart, which no registry numbered.
         return (ours["name"], ours["version"]) == (theirs["name"], theirs["version"])
 
     def _work(self) -> None:

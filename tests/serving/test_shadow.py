@@ -12,9 +12,10 @@ from serving.shadow import Shadow
 pytestmark = pytest.mark.anyio
 
 
-def challenger(small, does=lambda request: None, version: str = "8") -> Any:
+def challenger(small, does=lambda request: None, version: str = "8", bundle: str = "b" * 64) -> Any:
     application = small(does)
     application.scorer.model_card = {**application.scorer.model_card, "version": version}
+    application.scorer.digests = {"code": "1", "bundle": bundle}
     return application
 
 
@@ -66,9 +67,17 @@ def test_nothing_is_scored_without_a_challenger_or_when_the_challenger_is_what_a
 
     for application in (Application(), challenger(small, version="7")):
         shadow = Shadow(application)
-        shadow.offer(asked(), answered("a", version="7"))
+        shadow.offer(asked(), answered("a", version="7"), {"code": "1", "bundle": "b" * 64})
         assert shadow.counts == {"scored": 0, "failed": 0, "skipped": 0}
         assert shadow._queue.empty()
+
+
+def test_another_bundle_of_the_same_version_is_scored(small):
+    # Bundle folders that no registry numbered all have the same version.
+    shadow = Shadow(challenger(small, version="unregistered"))
+    shadow.offer(asked(), answered("a", version="unregistered"), {"code": "1", "bundle": "c" * 64})
+    finish(shadow)
+    assert shadow.counts["scored"] == 1
 
 
 def test_a_failure_is_counted_without_what_was_asked_in_the_log(small, caplog):
@@ -108,3 +117,16 @@ async def test_an_answer_is_the_same_with_a_challenger_and_does_not_wait_for_it(
         shadow.stop()
         thread.join(10)
     assert [r.prediction_id for r in kept] == ["a"]
+
+
+@pytest.mark.parametrize(("bundle", "queued"), [("b" * 64, 0), ("c" * 64, 1)])
+async def test_what_answered_is_told_from_the_challenger_by_its_bundle(front, small, bundle, queued):
+    made = front()
+    scorer = made.routes.application.scorer
+    scorer.answer = lambda request: {**answered("a"), "regimens": []}
+    scorer.digests = {"code": "1", "bundle": "b" * 64}
+    made.routes.shadow = Shadow(challenger(small, version="7", bundle=bundle))
+    async with made.client() as client:
+        assert (await client.post("/predict", json={"patient": {"age_years": 60}})).status_code == 200
+        assert (await client.post("/predict_batch", json={"patients": [{"age_years": 60}]})).status_code == 200
+    assert made.routes.shadow._queue.qsize() == 2 * queued
