@@ -18,6 +18,11 @@ from pydantic_core import PydanticCustomError
 from features import DEFAULT_WEEKS, MAX_WEEKS, Field, Kind, Specification, UnknownRegimen
 from serving.wording import (
     DUPLICATE_REGIMEN,
+    LONGEST_KEY,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    MOST_TEXTS,
+    PAIR,
     TOO_MANY_WEEKS,
     Location,
     Told,
@@ -32,10 +37,10 @@ MOST_REGIMENS = 60
 
 
 #: A word without spaces, so that no free text is kept.
-_KEY = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@-]+$")]
-_NAME = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=80)]
-_TEXT = Annotated[str, pydantic.StringConstraints(max_length=200)]
-_VALUE = bool | int | float | _TEXT | Annotated[list[_TEXT], pydantic.Field(max_length=50)] | None
+_KEY = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=LONGEST_KEY, pattern=r"^[A-Za-z0-9_.:@-]+$")]
+_NAME = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=LONGEST_NAME)]
+_TEXT = Annotated[str, pydantic.StringConstraints(max_length=LONGEST_TEXT)]
+_VALUE = bool | int | float | _TEXT | Annotated[list[_TEXT], pydantic.Field(max_length=MOST_TEXTS)] | None
 
 
 class Body(BaseModel):
@@ -276,7 +281,7 @@ def _regimens(spec: Specification) -> Any:
 
 def _pair(spec: Specification) -> Any:
     chosen: Any = list[_regimen(spec)]  # type: ignore[misc]
-    chosen = Annotated[chosen, pydantic.Field(min_length=2, max_length=2), AfterValidator(_refuse_repeats(spec))]
+    chosen = Annotated[chosen, pydantic.Field(min_length=PAIR, max_length=PAIR), AfterValidator(_refuse_repeats(spec))]
     return chosen, pydantic.Field(title="Regimens", description="Two; the answer is the first minus the second.")
 
 

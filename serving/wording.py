@@ -15,6 +15,14 @@ DUPLICATE_REGIMEN = "duplicate_regimen"
 #: Characters of an unknown name that are given back: it is the client's own text.
 LONGEST_NAME = 80
 
+#: Characters of a reference or an idempotency key, and of a text; and texts in one list.
+LONGEST_KEY = 128
+LONGEST_TEXT = 200
+MOST_TEXTS = 50
+
+#: Regimens of a comparison: the first minus the second.
+PAIR = 2
+
 Location = tuple[int | str, ...]
 Error = Mapping[str, Any]
 Told = tuple[str, str, str]
@@ -54,6 +62,9 @@ def word(spec: Specification, loc: Location, error: Error) -> Told:
             return path, *_about_estimate(path, error)
         case ("regimens", int(_), str(part), *_):
             return path, *_about_part(spec, part, error)
+        case ("values", str(name), *within):
+            # A value may be of several types: what none of them takes is one error, and not one for each.
+            return f"values.{name[:LONGEST_NAME]}", *_about_report(spec, name, within)
         case _:
             return path, *_about_body(spec, path, loc, error)
 
@@ -159,6 +170,33 @@ def _about_estimate(path: str, error: Error) -> tuple[str, str]:
     return "unknown_field", "An estimate has only regimen, outcome and probability."
 
 
+def _about_report(spec: Specification, name: str, within: list[Any]) -> tuple[str, str]:
+    """Say of what became of a patient what one of the values may be."""
+    if within == ["[key]"]:
+        return "unknown_field", f"A name has 1 to {LONGEST_NAME} characters. GET /specification lists the fields."
+    field = spec.fields.get(name)
+    allowed = (
+        field.allowed()
+        if field is not None
+        else f"true or false, a number, a text of at most {LONGEST_TEXT} characters, or a list of at most "
+        f"{MOST_TEXTS} such texts"
+    )
+    return "wrong_type", f"The {name[:LONGEST_NAME]} must be {allowed}; leave it out, or give null, if it is not known."
+
+
+def _about_word(path: str, kind: str) -> tuple[str, str] | None:
+    """Say what a text may be that names something: a patient's pseudonym, a key, a prediction."""
+    if kind.startswith("uuid"):
+        return (
+            "malformed",
+            f"The {path} must be the id that an answer gave, such as 3f2c0000-0000-4000-8000-000000000000.",
+        )
+    if kind.startswith("string"):
+        told = f"a text of 1 to {LONGEST_KEY} letters, digits and _.:@- without spaces, and no name of a person"
+        return "wrong_type" if kind == "string_type" else "malformed", f"The {path} must be {told}."
+    return None
+
+
 def _about_body(spec: Specification, path: str, loc: Location, error: Error) -> tuple[str, str]:
     kind, limits = error["type"], error.get("ctx", {})
     if kind == "json_invalid":
@@ -169,13 +207,22 @@ def _about_body(spec: Specification, path: str, loc: Location, error: Error) -> 
         if str(loc[-1]) in spec.fields:
             return "misplaced_field", "This belongs inside patient, not beside it."
         return "unknown_field", "No such part of this request; GET /docs shows those that it has."
+    if loc == ("regimens",) and (kind == "missing" or limits.get("min_length", limits.get("max_length")) == PAIR):
+        code = {"missing": "missing_required", "too_short": "too_few"}.get(kind, "too_many")
+        return code, "Give exactly two regimens: the answer is the first minus the second."
+    if named := _about_word(path, kind):
+        return named
     if kind == "missing":
         required = ", ".join(f.name for f in spec.asked if f.required)
         return "missing_required", f"The {path} is required; of a patient only {required} must be given."
     if kind == "too_short":
+        if limits.get("field_type") == "Dictionary":
+            return "too_few", f"The {path} is empty; give at least one value by the name of its field."
         alone = " Leave it out for all regimens." if loc == ("regimens",) else ""
         return "too_few", f"The list is empty; give at least one entry.{alone}"
     if kind == "too_long":
+        if limits.get("field_type") == "Dictionary":
+            return "too_many", f"The {path} has more entries than there are fields: {limits['max_length']}."
         return "too_many", f"The list has too many entries; at most {limits['max_length']} are allowed."
     if kind == "literal_error":
         return "unknown_code", f"The {path} must be {limits.get('expected')}."
