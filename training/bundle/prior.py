@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 DRAWS = 128
 _PLANS, _SHORT = 64, 64  # lists of regimens that are remembered, and the longest of them
 _READINGS = 8192  # of single patients that are remembered: a number, or 1 kB of draws
+_ORDERS = 512  # of draws, of which one is taken
 _CHUNK = 256  # patients per block of draws: bounds memory at about 256 * 128 * terms * 8 bytes
 
 
@@ -105,7 +106,6 @@ class Prior:
         used = {c.term for o in parameters.outcomes for c in o.coefficients} - {INTERCEPT}
         self.terms: tuple[str, ...] = (INTERCEPT, *(t for t in known_terms if t in used))
         self._planned: dict[tuple[tuple[str, str, int], ...], Array] = {}
-        self._coefficients = {o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)}
         nobody = Patients(spec, 1, {})
         completed = parameters.case_mix.complete(nobody, 2)
         values, _ = spec.encoding.term_factors(completed, spec.regimens.all()[:1], self.terms)
@@ -119,6 +119,7 @@ class Prior:
         }
         self._read: dict[tuple[Any, ...], float | Array] = {}
         self._unknown = spec.encoding.patient_part(parameters.case_mix.complete(nobody, DRAWS), self.terms)
+        self._coefficients = {o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)}
         open_terms = [t for t, v in zip(self.terms, values[0], strict=True) if np.isnan(v)]
         if open_terms:
             raise ValueError(f"the case mix completes no field behind the terms {', '.join(open_terms)}")
@@ -292,7 +293,28 @@ class Prior:
                 drawn[:, j] = np.maximum(drawn[:, j], 0) if direction == "increasing" else np.minimum(drawn[:, j], 0)
         over_terms = np.zeros((DRAWS, len(self.terms)))
         over_terms[:, [self.terms.index(n) for n in names]] = drawn
-        return over_terms
+        return over_terms[_order(over_terms, self._unknown, 100 + stream)]
+
+
+def _order(drawn: Array, completed: Array, seed: int) -> NDArray[np.intp]:
+    """An order of draws of coefficients in which they go with completions of inputs, and of other outcomes, by chance.
+
+    All are Sobol sequences, and equal dimensions of two such sequences go together (|r| up to 0.7 here): taken as they
+    come, a probability averaged over an unknown input would lie outside those of its values. Of many random orders,
+    the one is taken under which the log-odds of a patient of whom nothing is known are spread most as they are over all
+    pairs of a draw and a completion.
+
+    Parameters
+    ----------
+    drawn, completed
+        Coefficients and patient parts of the terms, each of shape (DRAWS, t).
+    """
+    count = len(drawn)
+    orders = np.random.default_rng(seed).permuted(np.tile(np.arange(count), (_ORDERS, 1)), axis=1)
+    pairs = drawn @ completed.T
+    wanted = np.sort(pairs.ravel()).reshape(count, count).mean(axis=1)
+    found = np.sort(pairs[orders, np.arange(count)], axis=1)
+    return np.asarray(orders[np.abs(found - wanted).mean(axis=1).argmin()])
 
 
 def _pooled(draws: Array) -> Array:
