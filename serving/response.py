@@ -62,7 +62,10 @@ class Driver(Part):
 
 
 class Unknown(Part):
-    """What the probability could become if an input were known."""
+    """Between which values the probability would mostly lie if an input were known.
+
+    For a number from its 10th to its 90th centile, else over every answer.
+    """
 
     field: str
     label: str

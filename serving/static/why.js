@@ -130,7 +130,7 @@ export function unknown({ unknown: open }, terms, most) {
     );
   const left = open.length - most;
   return [
-    make("p", { class: "explained" }, "Between which values the estimate would lie, if only this were known. Each leads to its field."),
+    make("p", { class: "explained" }, "Between which values the estimate would mostly lie, if only this were known: for a number from its 10th to its 90th centile, else for every answer. Each leads to its field."),
     make("ul", { class: "drivers" }, open.slice(0, most).map(entry)),
     left > 0 ? make("p", { class: "explained" }, `${left} more ${left === 1 ? "input changes" : "inputs change"} it less.`) : null,
   ].filter(Boolean);
@@ -142,5 +142,5 @@ export function asSentence({ unknown: open, regimen, probability }, outcome, ter
   if (!widest.length) return null;
   const link = ({ field, label }) => (terms.fields.has(field) ? make("a", { href: `#f-${field}` }, label) : label);
   const parts = widest.map((each, i) => [i ? "; " : "", link(each), ` (${range(each.low, each.high)}%)`]);
-  return make("p", { class: "most" }, make("strong", {}, "Knowing more would change most: "), parts, `. In brackets: what ${percent(probability)}% could become, for ${lower(outcome.label)} under ${regimen}.`);
+  return make("p", { class: "most" }, make("strong", {}, "Knowing more would change most: "), parts, `. In brackets: what ${percent(probability)}% would mostly become, for ${lower(outcome.label)} under ${regimen}.`);
 }

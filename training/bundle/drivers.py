@@ -36,7 +36,10 @@ class Driver:
 
 @dataclass(frozen=True)
 class Open:
-    """What a probability could become if a field were known: the lowest and the highest over its likely values."""
+    """What a probability would mostly become if a field were known: the lowest and the highest over its likely values.
+
+    Of a number the 10th and the 90th centile of the case mix, else every code that is an answer.
+    """
 
     field: str
     low: float
