@@ -85,6 +85,9 @@ class Measures:
             counter("outcomes_recorded", "Outcomes recorded: first, repeated or corrected", ("kind",))
         )
         self._ledger_failures = counter("ledger_failures", "Answers withheld because their record was not committed")
+        self._ledger_ready = gauge(
+            "ledger_ready", "0 while a worker's last record could not be written, else 1", "livemin"
+        )
         self._ledger_seconds = histogram("ledger_commit_seconds", "Time until a record was committed")
         self._shadow = _Children(counter("shadow_scored", "Patients scored by a challenger, never shown", ("result",)))
         self._audited = counter("audit_entries", "Entries of the ledger given to auditors")
@@ -158,6 +161,10 @@ class Measures:
     def ledger_failed(self, answers: int = 1) -> None:
         """Count answers that were withheld because the ledger could not be written."""
         self._ledger_failures.inc(answers)
+
+    def ledger_ready(self, ready: bool) -> None:
+        """Say whether this worker's last record was written; that of a ledger that is switched off need not be."""
+        self._ledger_ready.set(ready)
 
     def audited(self, entries: int) -> None:
         """Count entries of the ledger that were given to an auditor."""

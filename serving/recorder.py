@@ -58,6 +58,8 @@ class Recorder:
         self._ledger: Ledger | None = None
         self._problem: str | None = None
         self._tried = float("-inf")
+        self._sound: bool | None = None
+        self._tell(None)
 
     @property
     def on(self) -> bool:
@@ -66,13 +68,18 @@ class Recorder:
 
     @property
     def problem(self) -> str | None:
-        """Why nothing can be recorded now; None when it can, or need not."""
+        """Why nothing can be recorded now; None when it can, or need not.
+
+        Whoever asks while there is one has the ledger tried again, in its own thread.
+        """
         if not self.on:
             return None
         try:
-            return self._open().problem
+            ledger = self._open()
         except Refusal as refusal:
             return refusal.problems[0].message
+        ledger.probe()
+        return self._tell(ledger.problem)
 
     def predicted(
         self,
@@ -105,11 +112,14 @@ class Recorder:
         if not self.on:
             return
         started = time.perf_counter()
+        ledger = self._open()
         try:
-            await self._open().append(drafts)
+            await ledger.append(drafts)
         except LedgerError as error:
             self._measures.ledger_failed(len(drafts))
+            self._tell(ledger.problem)
             raise _not_recorded(error) from None
+        self._tell(None)
         self._measures.committed(time.perf_counter() - started)
 
     async def stored(self, prediction_id: str) -> bytes:
@@ -142,8 +152,11 @@ class Recorder:
         def work() -> Report:
             return ledger.record_outcome(prediction_id, values, caller=caller, idempotency_key=idempotency_key)
 
-        with _refusing(self._measures):
-            report = await anyio.to_thread.run_sync(work)
+        try:
+            with _refusing(self._measures):
+                report = await anyio.to_thread.run_sync(work)
+        finally:
+            self._tell(ledger.problem)
         self._measures.outcome_recorded(
             "repeated" if report.existing else "first" if report.revision == 1 else "corrected"
         )
@@ -193,6 +206,13 @@ class Recorder:
         """
         return self._open()
 
+    def _tell(self, problem: str | None) -> str | None:
+        """Have the measures say whether records can be written; returns the problem."""
+        if self._sound is not (problem is None):
+            self._sound = problem is None
+            self._measures.ledger_ready(self._sound)
+        return problem
+
     def _open(self) -> Ledger:
         self.required()
         assert self._opening is not None
@@ -202,7 +222,7 @@ class Recorder:
                 try:
                     self._ledger, self._problem = self._opening(), None
                 except LedgerError as error:
-                    self._problem = str(error)
+                    self._problem = self._tell(str(error))
                     log.error("The ledger cannot be opened: %s", error)
             if self._ledger is None:
                 raise _not_recorded(LedgerUnavailable(self._problem or "it is being opened."))

@@ -77,15 +77,34 @@ class Committer:
                 tell([(jobs[0], LedgerError("An entry of this id stands already."))])
             return
         except Exception as error:
-            problem = str(error) if isinstance(error, LedgerError) else f"{type(error).__name__}."
-            self._said(problem)
-            log.error("The ledger %s could not be written: %s", self.line.database.text, problem)
+            problem = self._failed(error)
             message = f"The answer was not written to the ledger. {problem}"
             tell([(job, LedgerUnavailable(message)) for job in jobs])
             return
         self._said(None)
         tell(list(zip(jobs, receipts, strict=True)))
         self._wrote(sum(len(given) for given in receipts), self._bytes)
+
+    def probe(self) -> None:
+        """Write a checkpoint, to learn whether anything can be written; for a line that waits.
+
+        A transaction that writes nothing goes through on a full disk as well.
+        """
+        try:
+            with self.line.transaction() as cursor:
+                seq, previous = self.line.last(cursor) or (0, GENESIS)
+                row, _ = _row(Packed.of(Checkpoint(self.key, seq + 1, previous)), seq + 1, previous)
+                self.line.insert(cursor, [tuple(row[name] for name in COLUMNS)])
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._said(None)
+
+    def _failed(self, error: Exception) -> str:
+        problem = str(error) if isinstance(error, LedgerError) else f"{type(error).__name__}."
+        self._said(problem)
+        log.error("The ledger %s could not be written: %s", self.line.database.text, problem)
+        return problem
 
     def _insert(self, cursor: Any, jobs: list[Job]) -> list[Receipts]:
         line = self.line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -176,8 +177,8 @@ class Database:
             raise LedgerUnavailable(self.complaint(getattr(error, "orig", None) or error)) from error
 
     def complaint(self, error: BaseException) -> str:
-        """What is said of an error: its kind alone, as the driver's words may repeat what was to be written."""
-        return f"The ledger cannot be used ({type(error).__name__})."
+        """What is said of an error: its kind and code alone; the driver's words may repeat what was to be written."""
+        return f"The ledger cannot be used ({', '.join((type(error).__name__, *_code(error)))})."
 
     def prepare(self) -> None:
         """Give sqlite's log its full length, which halves the time of a commit.
@@ -217,6 +218,14 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self.engine.dispose()
+
+
+def _code(error: BaseException) -> tuple[str, ...]:
+    """The code of an error, where it has one: sqlite's (``SQLITE_FULL``), PostgreSQL's (``53100``) or the system's."""
+    code = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
+    if code is None and isinstance(error, OSError):
+        code = errno.errorcode.get(error.errno or 0)
+    return () if code is None else (str(code),)
 
 
 def _locked(lock: int, within: float | None) -> bool:

@@ -130,6 +130,13 @@ class Ledger:
         """Why the last entry was not written, or None when it was; for readiness."""
         return self._writer.problem
 
+    def probe(self) -> None:
+        """Where there is a `problem`, have the writer's thread try again, every 2 s at most; returns at once.
+
+        What it writes is a signed checkpoint, which clears the problem.
+        """
+        self._writer.probe()
+
     def pseudonym(self, reference: str) -> str:
         """The keyed hash under which a patient reference is kept."""
         return self.key.patient(reference)

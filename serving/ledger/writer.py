@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ log = logging.getLogger("resecta")
 
 #: Bytes, before compression, that are written in one transaction; a single job may be larger.
 GROUP_BYTES = 32 * 1024 * 1024
+
+#: Seconds between two attempts to write to a ledger that could not be written.
+PROBED_EVERY = 2.0
 
 #: Entries of a request up to which they are written on the event loop; each takes it 0.6 ms.
 FEW = 4
@@ -46,6 +50,10 @@ class Limits:
     seconds: float = 10.0
 
 
+class Probe:
+    """Asks the thread to find out whether the ledger can be written again."""
+
+
 class Writer:
     """The one writer of a process.
 
@@ -65,7 +73,8 @@ class Writer:
         self._prompt: Prompt | None = None
         if database.path is not None:
             self._prompt = Prompt(Committer(Line(database, waits=False), key, self._wrote_some, self._say), self._aside)
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | Probe | None] = queue.SimpleQueue()
+        self._probing, self._probed = False, float("-inf")
         self._guard = threading.Lock()
         self._waiting, self._bytes, self._closed = 0, 0, False
         self._grown, self._long = 0, threading.Event()
@@ -111,6 +120,19 @@ class Writer:
         except TimeoutError:
             job.given_up = True
             raise self._late() from None
+
+    def probe(self) -> None:
+        """Where the last attempt failed, have the thread make another; returns at once.
+
+        Otherwise a service that nobody asks, because it says that it is not ready, would never be ready again.
+        """
+        with self._guard:
+            if self.problem is None or self._closed or self._probing:
+                return
+            if time.monotonic() - self._probed < PROBED_EVERY:
+                return
+            self._probing, self._probed = True, time.monotonic()
+            self._jobs.put(Probe())
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -161,10 +183,13 @@ class Writer:
         while not ended:
             first = self._jobs.get()
             group: list[Job] = []
-            size = 0
+            size, probe = 0, False
             while first is not None:
-                group.append(first)
-                size += first.size
+                if isinstance(first, Probe):
+                    probe = True
+                else:
+                    group.append(first)
+                    size += first.size
                 if size > GROUP_BYTES:
                     break
                 try:
@@ -177,6 +202,11 @@ class Writer:
                 with self._guard:
                     self._waiting -= sum(len(job.drafts) for job in group)
                     self._bytes -= size
+            if probe:
+                # What was written just now may have told it.
+                if self.problem is not None:
+                    self._committer.probe()
+                self._probing = False
 
     def _wrote_some(self, count: int, size: int) -> None:
         if self._wrote is not None:

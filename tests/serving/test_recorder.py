@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import sqlite3
 
+import anyio
 import pytest
 
 from serving.application import describe, load
-from serving.ledger import LedgerUnavailable, open_ledger
+from serving.ledger import Ledger, LedgerUnavailable, database, open_ledger, writer
 from serving.ledger.entry import Kind
 from serving.ledger.verify import verify
 from serving.measures import Measures
@@ -100,6 +102,38 @@ async def test_without_a_ledger_the_answer_is_a_503_that_says_so_and_carries_no_
     (error,) = answer.json()["errors"]
     assert error["code"] == "ledger_unavailable" and "The disk is full." in error["message"]
     assert "probability" not in answer.text
+
+
+async def test_once_a_fault_of_the_ledger_has_passed_the_service_is_ready_without_being_asked_for_an_answer(
+    front, application, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(database, "LOCK_WITHIN", 0.1)
+    monkeypatch.setattr(writer, "PROBED_EVERY", 0.05)
+    file = tmp_path / "ledger.db"
+    with Ledger(f"sqlite:///{file}", "k" * 40) as ledger:
+        made = front(application)
+        made.routes.recorder = Recorder(lambda: ledger, made.measures)
+
+        def told() -> bool:
+            return b"resecta_ledger_ready 1.0" in made.measures.exposition()
+
+        async with made.client() as client:
+            assert (await client.get("/readyz")).status_code == 200 and told()
+            foreign = sqlite3.connect(file, isolation_level=None)
+            foreign.execute("begin immediate")
+            assert (await predict(client)).status_code == 503
+            assert not told()
+            for _ in range(3):
+                held = await client.get("/readyz")
+                assert held.status_code == 503 and "SQLITE_BUSY" in held.text
+                await anyio.sleep(0.1)
+            foreign.close()
+            with anyio.fail_after(5):
+                while (await client.get("/readyz")).status_code != 200:
+                    await anyio.sleep(0.05)
+            assert told()
+        verdict = verify(ledger.database, ledger.key)
+        assert (verdict.broken, verdict.kinds) == (None, {"checkpoint": 2})
 
 
 async def test_an_outcome_is_recorded_once_and_corrected_without_losing_the_first(recording, ledger):

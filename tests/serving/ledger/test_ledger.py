@@ -4,9 +4,11 @@ import asyncio
 import json
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
+import sqlalchemy as sa
 
 from features import InvalidValues
 from serving.ledger import (
@@ -21,6 +23,7 @@ from serving.ledger import (
     Limits,
     estimate_problems,
     open_ledger,
+    writer,
 )
 from serving.ledger.verify import verify
 
@@ -309,13 +312,46 @@ def test_a_full_disk_is_unavailable_and_once_there_is_room_the_chain_goes_on(fil
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         written = []
-        with pytest.raises(LedgerUnavailable, match="cannot be used"):
+        with pytest.raises(LedgerUnavailable, match="SQLITE_FULL"):
             for _ in range(2000):
                 written.append(predicted())
                 ledger.append_sync([written[-1]])
         late = written.pop()
         ledger.append_sync([late])
         assert all(ledger.get(one.id) == one.sent for one in (*written, late))
+        assert whole(ledger)
+
+
+def test_a_disk_that_is_full_still_is_not_taken_for_one_that_has_room(file, predicted, key, monkeypatch):
+    monkeypatch.setattr(writer, "PROBED_EVERY", 0.0)
+    with Ledger(f"sqlite:///{file}", key) as ledger:
+        engine = ledger.database.engine
+
+        def room(pages):
+            full.update(pages=pages)
+            engine.dispose()
+
+        full = {}
+        sa.event.listen(engine, "connect", lambda c, _: c.execute(f"PRAGMA max_page_count = {full['pages']}"))
+        room(1)
+        with pytest.raises(LedgerUnavailable):
+            for _ in range(2000):
+                ledger.append_sync([predicted()])
+
+        def probed():
+            ledger.probe()
+            while ledger._writer._probing:
+                time.sleep(0.01)
+            return ledger.problem
+
+        # A checkpoint takes a fraction of a page: the first few have room in the last one.
+        for _ in range(100):
+            ledger._writer.problem = "Full."
+            if probed() is not None:
+                break
+        assert "SQLITE_FULL" in probed()
+        room(2**30)
+        assert probed() is None
         assert whole(ledger)
 
 
