@@ -27,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features import Part, Specification, load_specification
-from training.bundle.scores import STATES
+from training.bundle.scored import STATES
 from training.effects.audit import LEAST_EVENTS, balanced_folds_of, overlap_of, resolved
 from training.effects.compared import Adjusted, Compared, adjust, compare
 from training.effects.covariates import Arms, tabulate

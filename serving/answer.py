@@ -22,7 +22,7 @@ from serving.explanation import Explainer
 from serving.numbers import stacked
 from serving.remarks import Remarks
 from training.bundle import Bundle
-from training.bundle.scores import STATES
+from training.bundle.scored import STATES
 
 _LISTS = 4096  # of flags, kept as JSON: about 3 kB each
 _SLOT = "\ufffc"  # stands in a template where a number, or a text of its own, goes

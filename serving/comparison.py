@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from serving.numbers import DIGITS
-from training.bundle.scores import Comparison
+from training.bundle.scored import Comparison
 
 
 def differences(compared: Comparison) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.bundle.scores import Scores
+from training.bundle.scored import Scores
 
 #: A hundredth of a percentage point: finer than any evidence, coarse enough to read.
 DIGITS = 4

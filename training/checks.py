@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from features import Kind, Outcome, Patients, Regimen, Specification
 from features.encoding import PatientFactor, RegimenFactor
 from training.bundle import Bundle, BundleRefused, load_bundle
-from training.bundle.scores import DRAWS, INTERVAL
+from training.bundle.draws import INTERVAL
+from training.bundle.prior import DRAWS
 from training.registry.cohort import Cohort
 from validation.evaluation import Figure
 from validation.gates import GateFacts

@@ -21,7 +21,7 @@ from serving.response import response_models
 from serving.routes import Routes
 from serving.settings import Settings
 from training.bundle import CaseMix, Manifest, OutcomeModel, PriorParameters, Support, TrainedOn, save_bundle
-from training.bundle.prior import Coefficient, OutcomePrior
+from training.bundle.coefficients import Coefficient, OutcomePrior
 
 ROOT = Path(__file__).resolve().parents[2]
 

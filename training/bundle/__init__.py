@@ -3,10 +3,12 @@
 from training.bundle.bundle import Bundle, add_calibration, load_bundle, rename_bundle, rewrite_bundle, save_bundle
 from training.bundle.calibration import Calibration, Curve
 from training.bundle.case_mix import CaseMix
+from training.bundle.coefficients import PriorParameters
 from training.bundle.learned import MissingBaseMargin
 from training.bundle.manifest import BundleRefused, Manifest, OutcomeModel, Recalibration, TrainedOn
-from training.bundle.prior import Prior, PriorParameters
-from training.bundle.scores import STATES, Received, Scores, reference_regimen
+from training.bundle.prior import Prior
+from training.bundle.scored import STATES, Received, Scores
+from training.bundle.scores import reference_regimen
 from training.bundle.support import RegimenCount, Support
 
 __all__ = [

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from features import Patients, Regimen, Specification
 from training.bundle.calibration import Calibration, without_curves
+from training.bundle.coefficients import PriorParameters
 from training.bundle.learned import Learned, load_learned
 from training.bundle.manifest import (
     CALIBRATION,
@@ -24,8 +25,9 @@ from training.bundle.manifest import (
     check_seal,
     seal,
 )
-from training.bundle.prior import Prior, PriorParameters
-from training.bundle.scores import Comparison, Engine, Scores
+from training.bundle.prior import Prior
+from training.bundle.scored import Comparison, Scores
+from training.bundle.scores import Engine
 from training.bundle.support import Support
 
 

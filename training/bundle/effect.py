@@ -9,7 +9,7 @@ import numpy as np
 from features import INTERCEPT, Specification
 from features.encoding import PatientFactor, RegimenFactor
 from features.field import Frozen
-from training.bundle.prior import PriorParameters
+from training.bundle.coefficients import PriorParameters
 
 BASIS = {"published": "published", "unverified": "published, transcription unverified", "judgement": "judgement"}
 NORMAL_90 = 1.644854

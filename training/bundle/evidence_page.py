@@ -7,8 +7,8 @@ from html import escape
 from importlib.resources import files
 
 from features import Specification
+from training.bundle.coefficients import PriorParameters
 from training.bundle.effect import BASIS, EffectRow, effect_rows
-from training.bundle.prior import PriorParameters
 
 STYLE = "evidence.css"  # beside this file; a service may link it instead of writing it into the page
 

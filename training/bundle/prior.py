@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 from scipy.special import expit, logit, ndtri
 from scipy.stats import qmc
 
 from features import INTERCEPT, Patients, Regimen, Specification
-from features.field import Frozen
-from training.bundle.case_mix import CaseMix
+from training.bundle.coefficients import OutcomePrior, PriorParameters
 
 Array = NDArray[np.float64]
 DRAWS = 128
@@ -22,54 +20,6 @@ _PLANS, _SHORT = 64, 64  # lists of regimens that are remembered, and the longes
 _READINGS = 8192  # of single patients that are remembered: a number, or 1 kB of draws
 _ORDERS = 512  # of draws, of which one is taken
 _CHUNK = 256  # patients per block of draws: bounds memory at about 256 * 128 * terms * 8 bytes
-
-
-class Coefficient(Frozen):
-    """One effect: its size on the log-odds scale and where it comes from.
-
-    Attributes
-    ----------
-    mean, sd
-        Log odds ratio per unit of the term (for the intercept, the log-odds of the reference patient).
-    studies
-        Identifiers of the published rows it rests on; empty when it is elicited judgement.
-    basis
-        ``published``, ``unverified`` (rests mainly on rows not re-read at the source) or ``judgement``.
-    """
-
-    term: str
-    mean: float
-    sd: float
-    studies: tuple[str, ...] = ()
-    basis: str
-    note: str = ""
-
-
-class OutcomePrior(Frozen):
-    """Coefficients of one outcome given its parent in the tree, with their covariance."""
-
-    outcome: str
-    coefficients: tuple[Coefficient, ...]
-    covariance: tuple[tuple[float, ...], ...]
-
-    @model_validator(mode="after")
-    def _square(self) -> Self:
-        size = len(self.coefficients)
-        matrix = np.array(self.covariance, dtype=float)
-        if matrix.shape != (size, size):
-            raise ValueError(f"prior of {self.outcome}: the covariance must be {size} by {size}")
-        if size and (not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() < -1e-9):
-            raise ValueError(f"prior of {self.outcome}: the covariance is not symmetric and non-negative")
-        return self
-
-
-class PriorParameters(Frozen):
-    """Everything the evidence says, as data."""
-
-    format: int = 1
-    evidence_digest: str
-    outcomes: tuple[OutcomePrior, ...]
-    case_mix: CaseMix
 
 
 class Prior:

@@ -3,103 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, ndtri
 
 from features import Part, Patients, Regimen, Specification
 from features.outcome import OutcomeTree
+from training.bundle.draws import averaged, interval, log_odds, logistic
 from training.bundle.learned import Learned
 from training.bundle.manifest import OutcomeModel
 from training.bundle.points import Points
 from training.bundle.prior import DRAWS, Prior
+from training.bundle.scored import STATES, Comparison, Received, Scores
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
-INTERVAL = (0.05, 0.95)  # a 90% interval (DOMAIN 3.2)
-_EDGE = 1e-9
-_LARGEST = 80.0  # of a log-odds, beyond which single precision overflows
 _CHUNK = 32  # patients at a time: about 32 * 12 outcomes * 128 draws * 21 regimens * 8 bytes = 80 MB
 _MANY = 64  # patients from which it pays to score points without their draws
 _TOGETHER = 2048  # of those at a time: about 2048 * 12 outcomes * 20 regimens * 3 copies * 8 bytes = 12 MB
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Probabilities of n patients under r regimens.
-
-    Attributes
-    ----------
-    names
-        Outcomes, in the order of the tree.
-    stacked
-        P(outcome | given) and the bounds of its 90% interval, shape (3, n, o, r).
-    states
-        Not resected, resected without and with major complication, by name; they sum to 1. Each of shape (n, r).
-    state_bounds
-        Lower and upper bound of the 90% interval of each state, in their order, shape (2, n, 3, r).
-    """
-
-    names: tuple[str, ...]
-    stacked: Array
-    states: Mapping[str, Array]
-    state_bounds: Array
-
-    @property
-    def probability(self) -> Mapping[str, Array]:
-        """P(outcome | given) by outcome, each of shape (n, r)."""
-        return self._by_name(0)
-
-    @property
-    def low(self) -> Mapping[str, Array]:
-        """Lower bound of the 90% interval by outcome, each of shape (n, r)."""
-        return self._by_name(1)
-
-    @property
-    def high(self) -> Mapping[str, Array]:
-        """Upper bound of the 90% interval by outcome, each of shape (n, r)."""
-        return self._by_name(2)
-
-    def _by_name(self, part: int) -> dict[str, Array]:
-        return {name: self.stacked[part, :, i] for i, name in enumerate(self.names)}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Differences between two regimens for n patients, with the bounds of a 90% interval, each of shape (n,).
-
-    Attributes
-    ----------
-    difference, low, high
-        By name of an outcome that is not conditional on resection, and of a state.
-    """
-
-    difference: Mapping[str, Array]
-    low: Mapping[str, Array]
-    high: Mapping[str, Array]
-
-
-@dataclass(frozen=True)
-class Received:
-    """Log-odds of every outcome given its parent for n patients, each of shape (n, o), outcomes in the tree's order.
-
-    Attributes
-    ----------
-    log_odds
-        Under the regimen that each patient received.
-    reference
-        Under the reference regimen: the patient's prognosis, which no regimen's effect has entered.
-    """
-
-    log_odds: Array
-    reference: Array
-
-
-STATES = ("not_resected", "resected_without_major_complication", "resected_with_major_complication")
 
 
 def reference_regimen(spec: Specification) -> Regimen:
@@ -185,7 +109,7 @@ class Engine:
         spread = {n: drawn[:, i, :, 0] - drawn[:, i, :, 1] for n, i in zip(names, rows, strict=True)}
         difference |= {n: v[..., 0] - v[..., 1] for n, v in zip(STATES, states_point, strict=True)}
         spread |= {n: v[..., 0] - v[..., 1] for n, v in zip(STATES, states_drawn, strict=True)}
-        bounds = {n: _bounds(v, axis=1) for n, v in spread.items()}
+        bounds = {n: interval(v, axis=1) for n, v in spread.items()}
         return Comparison(
             difference=difference,
             low={n: np.minimum(low, difference[n]) for n, (low, _) in bounds.items()},
@@ -221,7 +145,7 @@ class Engine:
         if not intervals:
             return np.broadcast_to(point, (3, *point.shape))
         # The draws lie side by side in memory, and are to stay so.
-        low, high = _bounds(self._with_states(drawn.swapaxes(2, 3)), axis=3)
+        low, high = interval(self._with_states(drawn.swapaxes(2, 3)), axis=3)
         return np.stack([point, np.minimum(low, point), np.maximum(high, point)])
 
     def _with_states(self, reported: Array) -> Array:
@@ -245,7 +169,7 @@ class Engine:
         asked = [*regimens, self._reference] if self._turned else regimens
         left, right = (np.asarray(part, dtype=np.float32) for part in self.prior.design(patients, asked))
         beta = self._beta if self._beta_shown is None else self._beta_shown
-        base = _pooled(_logistic(_log_odds(beta, left, right)))
+        base = averaged(logistic(log_odds(beta, left, right)))
         final = [self._final(name, patients, asked, base[:, i]) for i, name in enumerate(self.names)]
         return np.stack(final, axis=1)[..., : len(regimens)]
 
@@ -269,10 +193,10 @@ class Engine:
 
     def _reported(self, patients: Patients, regimens: Sequence[Regimen], intervals: bool) -> tuple[Array, Array]:
         left, right = (np.asarray(part, dtype=np.float32) for part in self.prior.design(patients, regimens))
-        drawn = _log_odds(self._beta, left, right)  # (n, o, r, DRAWS)
-        chances = _logistic(drawn.copy())
-        pooled = _pooled(chances)  # (n, o, r)
-        shown = pooled if self._beta_shown is None else _pooled(_logistic(_log_odds(self._beta_shown, left, right)))
+        drawn = log_odds(self._beta, left, right)  # (n, o, r, DRAWS)
+        chances = logistic(drawn.copy())
+        pooled = averaged(chances)  # (n, o, r)
+        shown = pooled if self._beta_shown is None else averaged(logistic(log_odds(self._beta_shown, left, right)))
         final = np.stack(
             [self._final(name, patients, regimens, shown[:, i]) for i, name in enumerate(self.names)], axis=1
         )
@@ -282,7 +206,7 @@ class Engine:
         if self._misfit.any() or not np.array_equal(final, pooled):
             # What was learned beyond the prior shifts the draws; it never narrows their spread.
             drawn += (final - pooled).astype(np.float32)[..., None] + self._misfit
-            chances = _logistic(drawn)
+            chances = logistic(drawn)
         return point, self._chain(chances).swapaxes(2, 3)
 
     def _final(self, outcome: str, patients: Patients, regimens: Sequence[Regimen], pooled: Array) -> Array:
@@ -331,44 +255,3 @@ def _parents(tree: OutcomeTree) -> tuple[int | None, ...]:
             raise ValueError(f"outcome {name} and its parent {above[0]} are given different events")
         found.append(tree.names.index(above[0]) if above else None)
     return tuple(found)
-
-
-def _log_odds(beta: Single, left: Single, right: Single) -> Single:
-    """Draws of the log-odds, shape (n, o, r, DRAWS).
-
-    In single precision, whose error of a millionth is far below the fourth digit that is shown, at half the time.
-    """
-    weighted = beta[None] * left[:, None]  # (n, o, DRAWS, t)
-    return np.matmul(right, weighted.swapaxes(2, 3))
-
-
-def _logistic(log_odds: Single) -> Single:
-    """Probabilities, in the place of their log-odds."""
-    np.clip(log_odds, -_LARGEST, _LARGEST, out=log_odds)
-    np.negative(log_odds, out=log_odds)
-    np.exp(log_odds, out=log_odds)
-    log_odds += 1
-    return np.reciprocal(log_odds, out=log_odds)
-
-
-def _pooled(chances: Single) -> Array:
-    """Log-odds of the probability averaged over draws on the last axis."""
-    return np.asarray(logit(np.clip(chances.mean(axis=-1, dtype=np.float64), _EDGE, 1 - _EDGE)))
-
-
-def _bounds(drawn: Array, axis: int) -> tuple[Array, Array]:
-    """Bounds of the interval over draws, interpolated between order statistics."""
-    # The draws lie side by side in memory, whatever axis they are seen on.
-    draws = drawn.swapaxes(axis, -1)
-    if draws.dtype == np.float32 and draws.flags.c_contiguous and not np.signbit(draws.min()):
-        # Numbers that are not negative stand in the order of their bits, which are sorted in half the time.
-        ordered = np.sort(draws.view(np.int32), axis=-1).view(np.float32)
-    else:
-        ordered = np.sort(draws, axis=-1)
-    found = []
-    for share in INTERVAL:
-        position = share * (DRAWS - 1)
-        below = int(position)
-        lower, upper = ordered[..., below], ordered[..., below + 1]
-        found.append(lower + (position - below) * (upper - lower))
-    return found[0], found[1]

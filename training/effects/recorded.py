@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import Part, Specification
-from training.bundle.scores import STATES
+from training.bundle.scored import STATES
 from training.registry import Cohort
 
 Array = NDArray[np.float64]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from features import Part, Patients, Regimen, Specification
 from training.bundle import OutcomeModel, Prior
-from training.bundle.scores import STATES, Engine
+from training.bundle.scored import STATES
+from training.bundle.scores import Engine
 from training.effects.compared import Compared
 from training.effects.covariates import Table
 from training.effects.declared import RegimenPart, components

@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from features import INTERCEPT, Patients, Specification
 from training.bundle import Prior, PriorParameters
-from training.bundle.prior import OutcomePrior
+from training.bundle.coefficients import OutcomePrior
 from training.evidence.effect_size import RECALLED
 from training.evidence.observation import Observation
 from training.evidence.population import Populations, Side, regimen_called

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features import INTERCEPT, Specification, load_specification
 from training.bundle import PriorParameters
-from training.bundle.prior import Coefficient, OutcomePrior
+from training.bundle.coefficients import Coefficient, OutcomePrior
 from training.evidence import arm_calibration
 from training.evidence.anchors import anchor_observations, level_intercepts
 from training.evidence.arm_effects import COMMITTED as ARM_EFFECTS

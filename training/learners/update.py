@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from features import INTERCEPT, Specification
-from training.bundle.prior import OutcomePrior, Prior, PriorParameters
+from training.bundle.coefficients import OutcomePrior, PriorParameters
+from training.bundle.prior import Prior
 
 Array = NDArray[np.float64]
 

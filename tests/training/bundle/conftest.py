@@ -8,7 +8,7 @@ import yaml
 
 from features import INTERCEPT, load_specification
 from training.bundle import CaseMix, Manifest, OutcomeModel, Prior, PriorParameters, TrainedOn
-from training.bundle.prior import Coefficient, OutcomePrior
+from training.bundle.coefficients import Coefficient, OutcomePrior
 
 EFFECTS = {INTERCEPT: -0.5, "metastases": -0.4, "bevacizumab": 0.3, "anti_egfr_wild_type_left": 0.5}
 
