@@ -16,6 +16,9 @@ from serving.tokens import TokenFile, TokensRefused
 #: Values that switch something on; anything else but `OFF` is an error, so that a typing slip is seen.
 ON, OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 
+#: Characters of RESECTA_TOKEN, as of the ledger's key; `openssl rand -hex 32` gives 64, `resecta token create` more.
+SHORTEST_TOKEN = 32
+
 
 class SettingsRefused(ValueError):
     """The settings do not allow a start; the message names every variable at fault and what it accepts."""
@@ -30,8 +33,8 @@ class Settings:
     host, port
         Address to listen on; `host` is an IP address.
     token
-        RESECTA_TOKEN: a token with every right, or None. It or a usable token of `tokens` is required as soon as
-        `host` is not loopback. Left out of `repr`.
+        RESECTA_TOKEN: a token with every right, of `SHORTEST_TOKEN` characters at least, or None. It or a usable
+        token of `tokens` is required as soon as `host` is not loopback. Left out of `repr`.
     model
         ``models:/<name>@<alias>``, ``models:/<name>/<version>``, or a bundle folder.
     shadow
@@ -101,6 +104,12 @@ class Settings:
         token = environment.get("RESECTA_TOKEN", "").strip() or None
         if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
             problems.append("RESECTA_TOKEN takes printable ASCII characters without spaces.")
+        if token is not None and len(token) < SHORTEST_TOKEN:
+            problems.append(
+                f"RESECTA_TOKEN has {len(token)} characters; it takes a random text of at least {SHORTEST_TOKEN} "
+                "characters, as it opens everything. Make one with `openssl rand -hex 32`, or leave it unset and make "
+                "tokens with `resecta token create`."
+            )
         if not _is_ip(address):
             problems.append(
                 f"RESECTA_HOST is {address!r}; it takes an IP address of this machine: "
@@ -164,8 +173,9 @@ def _without_token(address: str, file: Path) -> list[str]:
         return [str(error)]
     return [
         f"RESECTA_HOST is {address}, which other machines can reach, {file} holds no usable token and RESECTA_TOKEN "
-        "is not set. Run `resecta token create --name NAME --role predict`, set RESECTA_TOKEN to a long random text "
-        f"that clients must send, or listen on {Settings.host}."
+        "is not set. Run `resecta token create --name NAME --role predict`, set RESECTA_TOKEN to a random text of "
+        f"{SHORTEST_TOKEN} characters or more (`openssl rand -hex 32`) that clients must send, or listen on "
+        f"{Settings.host}."
     ]
 
 

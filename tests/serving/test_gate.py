@@ -20,7 +20,7 @@ from serving.tokens import TokenFile
 
 pytestmark = pytest.mark.anyio
 
-TOKEN = "a-long-random-text"
+TOKEN = "a-long-random-text-of-32-letters"
 ROUTES = ("/", "/docs", "/model", "/specification", "/openapi.json", "/metrics", "/static/x", "/nothing")
 JSON = {"content-type": "application/json"}
 GOOD = {"patient": {"age_years": 60}}

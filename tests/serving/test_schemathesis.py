@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.serving.process import SERVE, Running, started
 
-TOKEN = "a-long-random-text"
+TOKEN = "a-long-random-text-of-32-letters"
 ANSWER = [
     not_a_server_error,
     status_code_conformance,

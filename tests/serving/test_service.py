@@ -12,7 +12,7 @@ import pytest
 
 from tests.serving.process import BENTOML_SERVE, ROOT, SERVE, Running, started
 
-TOKEN = "a-long-random-text"
+TOKEN = "a-long-random-text-of-32-letters"
 
 
 @pytest.fixture(scope="module")

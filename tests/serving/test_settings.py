@@ -10,7 +10,7 @@ from serving.logs import Form
 from serving.settings import Settings, SettingsRefused, is_loopback
 from serving.tokens import TokenFile
 
-TOKEN = {"RESECTA_TOKEN": "a-long-random-text"}
+TOKEN = {"RESECTA_TOKEN": "a-long-random-text-of-32-letters"}
 
 
 def test_without_variables_the_service_listens_on_this_machine_alone():
@@ -35,6 +35,16 @@ def test_loopback_needs_none(host):
 def test_a_token_of_spaces_is_no_token():
     with pytest.raises(SettingsRefused, match="RESECTA_TOKEN is not set"):
         Settings.from_environment({"RESECTA_HOST": "0.0.0.0", "RESECTA_TOKEN": "   "})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("token", ["s3cret", "x" * 31])
+def test_a_token_that_can_be_guessed_is_refused_everywhere_with_how_to_make_one(host, token):
+    with pytest.raises(SettingsRefused) as refused:
+        Settings.from_environment({"RESECTA_HOST": host, "RESECTA_TOKEN": token, "RESECTA_PORT": "http"})
+    told = str(refused.value)
+    assert "at least 32 characters" in told and "openssl rand -hex 32" in told
+    assert "RESECTA_PORT" in told and token not in told
 
 
 def test_every_wrong_variable_is_named_at_once():
