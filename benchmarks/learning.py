@@ -241,7 +241,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--large-seeds", type=int, default=5, help="seeds at the largest size")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--scenarios", nargs="+", default=[s.name for s in SCENARIOS if s.name != "simulator"])
+    names = [s.name for s in SCENARIOS]
+    parser.add_argument("--scenarios", nargs="+", choices=names, default=[n for n in names if n != "simulator"])
     parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
     parser.add_argument("--track", action="store_true", help="log the results to the MLflow store (RESECTA_STORE)")
     parser.add_argument("--every-outcome", action="store_true", help="all outcomes, not only the two headline ones")
