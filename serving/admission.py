@@ -20,6 +20,10 @@ from serving.settings import Settings, is_loopback
 _CHALLENGE = {"www-authenticate": 'Basic realm="resecta", charset="UTF-8", Bearer realm="resecta"'}
 _AGAIN = {"retry-after": "1"}
 
+#: Headers that a proxy adds, and no browser (RFC 7239, RFC 9110 7.6.3, and custom), and how others of them begin.
+_OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
+_FORWARDED = b"x-forwarded-"
+
 
 class Admission:
     """What one worker knows of callers and of how much they asked.
@@ -94,6 +98,15 @@ class Admission:
                     "token_not_configured",
                     "The service can be reached from other machines and has no token. Run `resecta token create`, "
                     "or set RESECTA_TOKEN and start it again, or listen on 127.0.0.1.",
+                )
+            if any(name in _OF_PROXIES or name.startswith(_FORWARDED) for name, _ in scope["headers"]):
+                # Who asks a proxy on this machine is elsewhere, and its connection comes from here all the same.
+                raise refuse(
+                    403,
+                    "authorization",
+                    "token_needed_behind_proxy",
+                    "This request came through a proxy, and the service has no token: whoever reaches the proxy "
+                    "would be let in. Run `resecta token create`, or set RESECTA_TOKEN and start the service again.",
                 )
             if not _names_this_machine(host):
                 # A page elsewhere can have its own name lead here, and would then read answers as its own.

@@ -83,7 +83,7 @@ class Errors(BaseModel):
 _WHEN = {
     400: "The body is no JSON",
     401: "The token is missing or wrong",
-    403: "The token has no right to this, or the service has no token and can be reached from other machines",
+    403: "The token has no right to this, or the service has no token and other machines, or a proxy, can reach it",
     404: "No such file or prediction",
     408: "The body did not arrive in time",
     409: "The idempotency key was used for other values",

@@ -83,6 +83,21 @@ async def test_without_a_token_only_connections_on_loopback_are_answered(front):
             assert (await client.get("/model")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-host", "X-Real-IP", "Via"]
+)
+async def test_behind_a_proxy_on_this_machine_a_token_is_needed(front, header):
+    async with front().client() as client:
+        refused = await client.post("/predict", json=GOOD, headers={header: "192.0.2.7"})
+        assert refused.status_code == 403
+        assert only(refused)["code"] == "token_needed_behind_proxy"
+        assert "resecta token create" in only(refused)["message"]
+        assert (await client.get("/readyz", headers={header: "192.0.2.7"})).status_code == 200
+    async with front(token=TOKEN).client() as client:
+        shown = {header: "192.0.2.7", "authorization": f"Bearer {TOKEN}"}
+        assert (await client.post("/predict", json=GOOD, headers=shown)).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/predict", "/nothing", "/livez", "/docs/swagger-ui-bundle.js"])
 async def test_every_answer_carries_the_security_headers(front, path):
     async with front().client() as client:
