@@ -77,7 +77,7 @@ class Line:
                 connection.rollback()
                 raise Repeated from None
             except self._driver.Error as error:
-                if not self.waits and getattr(error, "sqlite_errorcode", None) == self._driver.SQLITE_BUSY:
+                if not self.waits and self._held(error):
                     # Whoever writes without having waited for the file lock; nothing was written by us.
                     connection.rollback()
                     raise LineHeld from None
@@ -101,6 +101,11 @@ class Line:
             self._own = self.database.engine.raw_connection()
             self._own.cursor().execute("PRAGMA busy_timeout=0")
         return self._own
+
+    def _held(self, error: Any) -> bool:
+        # The lowest byte is the code, those above it say more: that a killed writer's log is being read, and so on.
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        return code in (self._driver.SQLITE_BUSY, self._driver.SQLITE_LOCKED)
 
     def _drop(self, connection: Any) -> None:
         # Invalid, so that the pool does not lend on what never waits, or failed.
