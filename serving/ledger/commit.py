@@ -37,10 +37,6 @@ class Committer:
         self._wrote, self._said = wrote, said
         self._bytes = 0
 
-    def write(self, jobs: list[Job]) -> None:
-        """`pack` jobs and `commit` them."""
-        self.commit(self.pack(jobs))
-
     def pack(self, jobs: list[Job]) -> list[Job]:
         """Make what will be stored; whoever waits for a job that cannot be made is told, and it is left out."""
         ready = []

@@ -9,15 +9,20 @@ wait is left to the thread: a lock that another process holds, and a disk that t
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
 from collections.abc import Callable
 
 from serving.ledger.commit import Committer
-from serving.ledger.job import Job
+from serving.ledger.errors import LedgerUnavailable
+from serving.ledger.job import Job, tell
 from serving.ledger.line import LineHeld
 
-#: Seconds of a commit, beyond which the disk is left to the thread, and for how long. A commit takes one millisecond
-#: on a solid-state disk and ten on another; a busy machine may take the process from its core for as long.
+log = logging.getLogger("resecta")
+
+#: Seconds of a commit, beyond which the disk is left to the thread, and for how long at least. A commit takes one
+#: millisecond on a solid-state disk and ten on another; a busy machine may take the process from its core for as long.
 SLOW = 0.05
 AVOIDED = 1.0
 
@@ -27,6 +32,9 @@ GROUP = 16
 
 class Prompt:
     """Commits what was appended in this turn of the event loop.
+
+    After a commit that was slow the disk is the thread's, until one of the thread's own was quick again: the loop never
+    tries a slow disk to learn whether it still is.
 
     Parameters
     ----------
@@ -39,36 +47,56 @@ class Prompt:
     def __init__(self, committer: Committer, thread: Callable[[Job], None]) -> None:
         self._committer, self._thread = committer, thread
         self._jobs: list[Job] = []
-        self._avoided_until = 0.0
+        self._avoided, self._until = False, 0.0
+        self._guard, self._closed = threading.Lock(), False
 
     def take(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
         """Have a job committed soon, here or by the thread."""
-        if time.monotonic() < self._avoided_until:
+        with self._guard:
+            aside = self._avoided or self._closed
+            if not aside:
+                self._jobs.append(job)
+            waiting = len(self._jobs)
+        if aside:
             self._thread(job)
-            return
-        self._jobs.append(job)
-        if len(self._jobs) == 1:
+        elif waiting == 1:
             loop.call_soon(self._flush)
-        elif len(self._jobs) >= GROUP:
+        elif waiting >= GROUP:
             self._flush()
 
+    def learn(self, seconds: float) -> None:
+        """Be told how long a commit of the thread took."""
+        if self._avoided and seconds <= SLOW and time.monotonic() >= self._until:
+            self._avoided = False
+
     def close(self) -> None:
-        """Let go of the database; what was not committed was acknowledged to nobody."""
-        self._jobs = []
-        self._avoided_until = float("inf")
-        self._committer.line.close()
+        """Let go of the database, from any thread; whoever waits for what was not committed is told."""
+        with self._guard:
+            self._closed = True
+            jobs, self._jobs = self._jobs, []
+            self._committer.line.close()
+        tell([(job, LedgerUnavailable("The ledger is closed.")) for job in jobs])
 
     def _flush(self) -> None:
+        with self._guard:
+            held = self._commit()
+        for job in held:
+            self._thread(job)
+
+    def _commit(self) -> list[Job]:
+        """Commit what waits; returns what the thread must."""
         jobs, self._jobs = [job for job in self._jobs if not job.given_up], []
         if not jobs:
-            return
+            return []
         jobs = self._committer.pack(jobs)
         started = time.monotonic()
         try:
             self._committer.commit(jobs)
         except LineHeld:
-            for job in jobs:
-                self._thread(job)
-            return
-        if time.monotonic() - started > SLOW:
-            self._avoided_until = time.monotonic() + AVOIDED
+            return jobs
+        ended = time.monotonic()
+        if ended - started > SLOW:
+            self._avoided, self._until = True, ended + AVOIDED
+            took = (ended - started) * 1e3
+            log.warning("A commit to the ledger took %.0f ms; a thread writes it until one is quick again", took)
+        return []

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from serving.ledger.commit import Committer
@@ -198,15 +199,23 @@ class Writer:
                     break
             ended = first is None
             if group:
-                self._committer.write([job for job in group if not job.given_up])
+                if jobs := self._committer.pack([job for job in group if not job.given_up]):
+                    self._timed(partial(self._committer.commit, jobs))
                 with self._guard:
                     self._waiting -= sum(len(job.drafts) for job in group)
                     self._bytes -= size
             if probe:
                 # What was written just now may have told it.
                 if self.problem is not None:
-                    self._committer.probe()
+                    self._timed(self._committer.probe)
                 self._probing = False
+
+    def _timed(self, commit: Callable[[], None]) -> None:
+        """Commit, and tell the loop's side how long the disk takes now."""
+        started = time.monotonic()
+        commit()
+        if self._prompt is not None and self.problem is None:
+            self._prompt.learn(time.monotonic() - started)
 
     def _wrote_some(self, count: int, size: int) -> None:
         if self._wrote is not None:
