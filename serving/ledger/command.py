@@ -164,8 +164,14 @@ def run_retention(
 
     def work(ledger: Ledger, terminal: Console) -> int:
         done = retention(ledger.database, ledger.key, day, reason, by)
-        if done.receipt is None:
+        if not done.count:
             terminal.print(f"Nothing is older than {day}.")
+        elif done.receipt is None:
+            terminal.print(
+                f"An earlier removal was cut short. The content of the {done.count:,} entries that it left, "
+                f"up to {done.through:,}, is removed now; its checkpoint says so, signed.",
+                soft_wrap=True,
+            )
         else:
             terminal.print(
                 f"The content of {done.count:,} entries up to {done.through:,} was removed. "

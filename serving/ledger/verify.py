@@ -126,7 +126,7 @@ def verify(
     with database.reading() as connection:
         if after is not None and not _stands(connection, after):
             return Verdict(0, kinds, 0, (0, GENESIS), Break(after[0], "ends_early"))
-        through = _removed_through(connection, key)
+        through = removed_through(connection, key)
         for row in _rows(connection, after):
             what = _judge(row, seq + 1, previous, key, through)
             if what is not None:
@@ -157,7 +157,7 @@ def _rows(connection: sa.Connection, after: tuple[int, str] | None) -> Iterator[
     yield from connection.execution_options(yield_per=200).execute(wanted)
 
 
-def _removed_through(connection: sa.Connection, key: Key) -> int:
+def removed_through(connection: sa.Connection, key: Key) -> int:
     """The last entry of which a signed checkpoint says that its payload was removed."""
     wanted = sa.select(entries).where(entries.c.through.is_not(None)).order_by(entries.c.seq)
     last = 0

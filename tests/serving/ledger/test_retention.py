@@ -1,10 +1,12 @@
 """What is too old is removed for good, and the chain says by whom and still holds."""
 
 import datetime as dt
+import os
 
 import pytest
 
 import serving.ledger.job as job
+import serving.ledger.retention as sweeping
 from serving.ledger import LedgerError, Removed
 from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
@@ -27,6 +29,64 @@ def aged(ledger, predicted, monkeypatch):
 
 def removed(ledger, before=dt.date(2021, 1, 1)):
     return retention(ledger.database, ledger.key, before, "policy 2024-11", "auditor")
+
+
+def test_a_removal_cut_short_leaves_the_chain_whole_and_the_next_one_ends_it(aged, monkeypatch):
+    ledger, old, young = aged
+    monkeypatch.setattr(sweeping, "BATCH", 2)
+
+    def cut(empty=False):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as short, pytest.raises(KeyboardInterrupt):
+        short.setattr(ledger.database, "tidy", cut)
+        removed(ledger)
+    verdict = verify(ledger.database, ledger.key)
+    assert (verdict.broken, verdict.removed, verdict.entries) == (None, 2, 8)
+    with pytest.raises(Removed):
+        ledger.get(old[0].id)
+    assert ledger.get(old[2].id) == old[2].sent
+    rest = removed(ledger)
+    assert (rest.count, rest.through, rest.receipt) == (2, 5, None)
+    verdict = verify(ledger.database, ledger.key)
+    assert (verdict.broken, verdict.removed, verdict.entries) == (None, 4, 8)
+    assert [ledger.get(one.id) for one in young] == [one.sent for one in young]
+    assert removed(ledger).count == 0
+
+
+def test_answers_are_written_between_the_batches_of_a_removal(aged, predicted, monkeypatch):
+    ledger, _, _ = aged
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    tidy, late = ledger.database.tidy, []
+
+    def meanwhile(empty=False):
+        late.append(predicted())
+        ledger.append_sync([late[-1]])
+        assert verify(ledger.database, ledger.key).broken is None
+        tidy(empty)
+
+    monkeypatch.setattr(ledger.database, "tidy", meanwhile)
+    assert removed(ledger).count == 4
+    assert len(late) == 5 and all(ledger.get(one.id) == one.sent for one in late)
+
+
+def test_the_log_stays_short_while_much_is_removed(ledger, predicted, file, monkeypatch):
+    with monkeypatch.context() as then:
+        then.setattr(job, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
+        # Random text, so that an entry takes eight pages.
+        ledger.append_sync([predicted(digests={"data": os.urandom(32768).hex()}) for _ in range(120)])
+    monkeypatch.setattr(sweeping, "BATCH", 20)
+    ledger.database.tidy(empty=True)
+    tidy, lengths = ledger.database.tidy, []
+
+    def measured(empty=False):
+        lengths.append(file.with_name("ledger.db-wal").stat().st_size)
+        tidy(empty)
+
+    monkeypatch.setattr(ledger.database, "tidy", measured)
+    assert removed(ledger).count == 120
+    # The whole is 4 MB, most of which overflows into pages of its own that are overwritten.
+    assert max(lengths) < 1.5 * lengths[0]
 
 
 def test_what_is_older_goes_and_the_rest_stays_and_the_chain_is_whole(aged):
