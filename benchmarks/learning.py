@@ -191,7 +191,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Means and standard errors over seeds."""
     keys = ["scenario", "outcome", "candidate", "n"]
     grouped = rows.drop(columns="seed").groupby(keys)
-    return grouped.mean().join(grouped.sem(), rsuffix="_se").reset_index()
+    return grouped.mean().join(grouped.sem(), suffixes=("", "_se")).reset_index()
 
 
 def plot(summary: pd.DataFrame, path: Path) -> None:
