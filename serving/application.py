@@ -105,7 +105,7 @@ class RefusedModel:
     version
         Its version, as far as the registry or the bundle tells.
     code, reason
-        What is wrong, machine-readable and in words.
+        What is wrong, machine-readable and in words; `/readyz` tells both without a token, so no place is named.
     """
 
     version: str | None
@@ -250,16 +250,16 @@ def load(described: Application, model: str, store: Path) -> Application:
         evidence = effects_page(bundle.prior.parameters, spec, stylesheet="static/evidence.css")
         page = render_page(spec, scorer.model_card)
     except SourceRefused as error:
-        raise _told(RefusedModel(error.version, error.code, error.reason)) from None
+        raise _told(RefusedModel(error.version, error.code, error.reason), str(error)) from None
     except BundleRefused as error:
-        raise _told(RefusedModel(version, error.code, error.reason)) from None
+        raise _told(RefusedModel(version, error.code, error.reason), str(error)) from None
     except Exception as error:
         raise ModelRefused(replace(_unexpected("model", error), version=version)) from None
     return replace(described, scorer=scorer, page=page, evidence=evidence, refusals=(), refused=None)
 
 
-def _told(refused: RefusedModel) -> ModelRefused:
-    log.warning("Model refused (%s): %s", refused.code, refused.reason)
+def _told(refused: RefusedModel, whole: str) -> ModelRefused:
+    log.warning("Model refused (%s): %s", refused.code, whole)
     return ModelRefused(refused)
 
 

@@ -28,16 +28,17 @@ class SourceRefused(Exception):
     Attributes
     ----------
     reason
-        What is missing and what to do.
+        What is missing and what to do. Readiness tells it to whoever asks, so it names no place of this machine;
+        the text of the exception, for the log and the command line, does.
     code
         Machine-readable kind.
     version
         The version it is about, when the registry names one.
     """
 
-    def __init__(self, reason: str, code: str, version: str | None = None) -> None:
+    def __init__(self, reason: str, code: str, version: str | None = None, place: str | None = None) -> None:
         self.reason, self.code, self.version = reason, code, version
-        super().__init__(reason)
+        super().__init__(reason if place is None else f"{reason} It is {place!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def find_bundle(model: str, store: Path) -> Source:
     if named is None:
         folder = Path(model).absolute()
         if not folder.is_dir():
-            raise SourceRefused(f"RESECTA_MODEL names the folder {model!r}, which does not exist.", "no_model")
+            raise SourceRefused("RESECTA_MODEL names a folder that does not exist.", "no_model", place=model)
         return Source(folder)
     database = store / DATABASE
     if not database.is_file():
@@ -76,6 +77,7 @@ def find_bundle(model: str, store: Path) -> Source:
             "RESECTA_STORE names a folder without a model registry (mlflow.db). "
             "`resecta train --no-data` makes one, with the published evidence as champion.",
             "no_registry",
+            place=str(store),
         )
     found = _read(database, named)
     if found is None:
@@ -128,8 +130,10 @@ def _address(model: str) -> re.Match[str] | None:
     named = _REGISTERED.fullmatch(model)
     if named is None:
         raise SourceRefused(
-            f"RESECTA_MODEL is {model!r}; it takes models:/<name>@<alias>, models:/<name>/<version> or a folder.",
+            "RESECTA_MODEL is no address of a model; it takes models:/<name>@<alias>, models:/<name>/<version> or a "
+            "folder.",
             "bad_model_address",
+            place=model,
         )
     return named
 

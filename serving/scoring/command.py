@@ -82,7 +82,7 @@ def run_score(
     try:
         return _run(data, out, model, store, regimens, intervals, chunk, workers, resume, identifier, ignore)
     except (Usage, TableRefused, RunRefused, PlanRefused, SourceRefused, BundleRefused) as error:
-        print(getattr(error, "reason", None) or str(error), file=sys.stderr)
+        print(str(error), file=sys.stderr)
         return 2
     except BrokenProcessPool:
         print(

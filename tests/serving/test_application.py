@@ -113,6 +113,16 @@ def test_what_is_refused_still_leaves_the_request_described(tmp_path):
     assert [problem.code for problem in unready.refusals] == ["no_model"]
 
 
+@pytest.mark.parametrize("model", ["{0}/nothing", "models:{0}/nothing", "models:/resecta@champion"])
+async def test_no_place_of_this_machine_is_told_without_a_token_but_in_the_log(front, tmp_path, caplog, model):
+    unready = assemble(Settings(model=model.format(tmp_path), store=tmp_path))
+    async with front(unready).client() as client:
+        told = await client.get("/readyz")
+    assert told.status_code == 503
+    assert str(tmp_path) not in told.text and "RESECTA_" in told.text
+    assert str(tmp_path) in caplog.text
+
+
 def test_an_unforeseen_failure_is_told_by_its_kind_alone(bundle, monkeypatch, caplog):
     def fail(*_: object) -> None:
         raise RuntimeError("/secret/path")
