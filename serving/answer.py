@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,21 +131,39 @@ class Scorer:
         return self._write(request["patients"], request.get("regimens"), request["profile"])
 
     def compare(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Compare two regimens for one patient: the first minus the second.
+        """Compare two regimens for one patient: the first minus the second, and what to know of each before.
 
         Only what is not conditional on resection is compared (DOMAIN 5.5).
         """
         record = {name: value for name, value in request["patient"].items() if value is not None}
         keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in request["regimens"])
-        first, second = self._planned(keys).regimens
-        compared = self.bundle.compare(Patients.from_records(self.spec, [record]), first, second)
+        planned = self._planned(keys)
+        first, second = planned.regimens
+        coded = Patients.from_records(self.spec, [record])
+        about = patient_facts(self.spec, record, coded=coded)
+        raised = self._flagged(about, planned, request["profile"])
+        stratum = next(iter(self._remarks.strata(coded)))
+        assumed = [words for words, _ in self._remarks.assumptions(about)]
         return {
             "prediction_id": str(uuid.uuid4()),
             "model": self.model,
+            "warnings": self._remarks.warnings(record, bool(assumed)),
+            "assumed": assumed,
             "first": first.label,
             "second": second.label,
-            "assumed": [words for words, _ in self._remarks.assumptions(patient_facts(self.spec, record))],
-            "differences": differences(compared),
+            "regimens": [
+                {
+                    "backbone": regimen.backbone,
+                    "biologic": regimen.biologic,
+                    "planned_cycles": regimen.planned_cycles,
+                    "planned_weeks": regimen.planned_weeks,
+                    "label": regimen.label,
+                    "support": self._remarks.support(stratum, regimen.key),
+                    "flags": self._raised(flags)[1],
+                }
+                for regimen, flags in zip(planned.regimens, raised, strict=True)
+            ],
+            "differences": differences(self.bundle.compare(coded, first, second)),
         }
 
     def explain(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,8 +178,7 @@ class Scorer:
         planned = self._planned(keys)
         coded = Patients.from_records(self.spec, records)
         numbers = stacked(self.bundle.score(coded, planned.regimens))
-        # Where no real patient stands behind the model, none is comparable.
-        strata = map(tuple, self.spec.encoding.strata(coded).tolist()) if self.bundle.support.counts else repeat(())
+        strata = self._remarks.strata(coded)
         alone = coded if len(records) == 1 else None
         return [
             self._one(record, planned, numbers[i], stratum, patient_facts(self.spec, record, coded=alone), profile)
@@ -178,7 +194,7 @@ class Scorer:
         about: Mapping[str, Any],
         profile: str,
     ) -> Written:
-        flags = self.spec.flags.evaluate(about, planned.facts, profile, self.spec.unknown_codes, planned.memo)
+        flags = self._flagged(about, planned, profile)
         assumed = self._remarks.assumptions(about)
         id = str(uuid.uuid4())
         # A document of a thousand numbers in nested objects takes longer to make and to serialise than to score.
@@ -225,6 +241,9 @@ class Scorer:
             "state_ranges": dict.fromkeys(STATES, bounds),
             "flags": _SLOT,
         }
+
+    def _flagged(self, about: Mapping[str, Any], planned: Planned, profile: str) -> list[list[Flag]]:
+        return self.spec.flags.evaluate(about, planned.facts, profile, self.spec.unknown_codes, planned.memo)
 
     def _raised(self, flags: Sequence[Flag]) -> tuple[bytes, list[dict[str, str]]]:
         """Flags as JSON and as a document; the same few lists come again and again."""

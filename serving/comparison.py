@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from serving.numbers import DIGITS
 from training.bundle.scored import Comparison
+
+#: What may be said of a difference. That its range leaves out zero is a property of the range, which carries only the
+#: doubt that the model knows of: it is said as such, and not as a finding about the regimens.
+Words = Literal[
+    "higher; the whole 90% range lies above zero",
+    "lower; the whole 90% range lies below zero",
+    "no reliable difference",
+]
+_HIGHER, _LOWER, _NONE = get_args(Words)
 
 
 def differences(compared: Comparison) -> dict[str, dict[str, Any]]:
@@ -17,6 +26,7 @@ def differences(compared: Comparison) -> dict[str, dict[str, Any]]:
 
 
 def _difference(difference: float, low: float, high: float) -> dict[str, Any]:
-    words = "reliably higher" if low > 0 else "reliably lower" if high < 0 else "no reliable difference"
-    rounded = {"difference": difference, "low": low, "high": high}
-    return {**{name: round(value, DIGITS) for name, value in rounded.items()}, "words": words}
+    # The words hold of the numbers as they are sent.
+    difference, low, high = (round(value, DIGITS) for value in (difference, low, high))
+    words = _HIGHER if low > 0 else _LOWER if high < 0 else _NONE
+    return {"difference": difference, "low": low, "high": high, "words": words}

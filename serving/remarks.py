@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from pydantic_core import to_json
 
-from features import Field, Specification
+from features import Field, Patients, Specification
 from features.flag import Occasion
 from training.bundle import Bundle
 from training.bundle.case_mix import FieldMix
@@ -42,13 +43,19 @@ class Remarks:
         #: `support` as JSON, remembered.
         self.written_support = lru_cache(maxsize=4096)(lambda stratum, key: to_json(self.support(stratum, key)))
 
+    def strata(self, patients: Patients) -> Iterable[tuple[int, ...]]:
+        """By patient the stratum that `support` takes: empty where no real patient stands behind the model."""
+        if not self.bundle.support.counts:
+            return repeat((), patients.n)
+        return map(tuple, self.spec.encoding.strata(patients).tolist())
+
     def support(self, stratum: tuple[int, ...], regimen: tuple[str, str]) -> dict[str, Any]:
         """How many real patients like this one had a regimen.
 
         Parameters
         ----------
         stratum
-            Of the patient; empty where no real patient stands behind the model, as then none is comparable.
+            Of the patient.
         regimen
             Its key.
         """

@@ -60,7 +60,7 @@ class RequestModels:
     batch
         The same with ``"patients": [...]``, 1 to 1,000 of them.
     compare
-        ``{"patient": {...}, "regimens": [first, second]}``.
+        ``{"patient": {...}, "regimens": [first, second], "profile": name}``.
     explain
         ``{"patient": {...}, "regimen": {...}, "outcome": name | null}``.
     outcome
@@ -148,6 +148,7 @@ def request_models(spec: Specification) -> RequestModels:
         __doc__="One patient under two regimens.",
         patient=(patient, pydantic.Field(title="Patient")),
         regimens=_pair(spec),
+        profile=shared["profile"],
     )
     explain = create_model(
         "ExplainRequest",

@@ -15,6 +15,8 @@ from pydantic import Field as Attribute
 
 from features import Specification
 from features.flag import Severity, Status
+from serving.comparison import Words
+from serving.wording import PAIR
 from training.bundle import STATES, TrainedOn
 from training.bundle.manifest import Learner
 from training.bundle.support import Level
@@ -50,7 +52,7 @@ class Difference(Part):
     difference: float
     low: float
     high: float
-    words: Literal["reliably higher", "reliably lower", "no reliable difference"]
+    words: Words
 
 
 class Driver(Part):
@@ -203,23 +205,26 @@ def response_models(spec: Specification) -> ResponseModels:
     }
     states: dict[str, Any] = {state: (Probability, ...) for state in STATES}
     ranges: dict[str, Any] = {state: (Range, ...) for state in STATES}
+    planned: dict[str, Any] = {
+        "backbone": (str, ...),
+        "biologic": (str, ...),
+        "planned_cycles": (int, ...),
+        "planned_weeks": (int, ...),
+        "label": (str, ...),
+    }
+    remarks: dict[str, Any] = {"support": (Support, ...), "flags": (list[RaisedFlag], ...)}
     regimen = create_model(
         "RegimenAnswer",
         __base__=Part,
         __doc__="One regimen, in the order asked.",
-        backbone=(str, ...),
-        biologic=(str, ...),
-        planned_cycles=(int, ...),
-        planned_weeks=(int, ...),
-        label=(str, ...),
+        **planned,
         outcomes=(create_model("Outcomes", __base__=Part, **outcomes), ...),
         states=(create_model("States", __base__=Part, __doc__="They exclude each other and sum to 1.", **states), ...),
         state_ranges=(
             create_model("StateRanges", __base__=Part, __doc__="90% intervals of the states.", **ranges),
             ...,
         ),
-        support=(Support, ...),
-        flags=(list[RaisedFlag], ...),
+        **remarks,
     )
     predict = create_model(
         "PredictAnswer",
@@ -239,15 +244,27 @@ def response_models(spec: Specification) -> ResponseModels:
     )
     compared = [o.name for o in spec.outcomes.outcomes if o.given is None] + list(STATES)
     differences: dict[str, Any] = {name: (Difference, ...) for name in compared}
+    compared_regimen: Any = create_model(
+        "ComparedRegimen",
+        __base__=Part,
+        __doc__="What to know of a regimen before its difference from the other is read.",
+        **planned,
+        **remarks,
+    )
     compare = create_model(
         "CompareAnswer",
         __base__=Part,
         __doc__="The first regimen minus the second, for what is not conditional on resection.",
         prediction_id=(UUID, Attribute(description="Of this comparison; GET /predictions/{id} gives it again.")),
         model=(Model, ...),
+        warnings=(list[Warning], ...),
+        assumed=(list[Assumption], ...),
         first=(str, ...),
         second=(str, ...),
-        assumed=(list[Assumption], ...),
+        regimens=(
+            list[compared_regimen],
+            Attribute(description="The first and the second.", min_length=PAIR, max_length=PAIR),
+        ),
         differences=(create_model("Differences", __base__=Part, **differences), ...),
     )
     explain = create_model(

@@ -52,7 +52,7 @@ export class AnswerView {
     const explanations = new Explanations(service, asked.patient, terms);
     const average = new AveragePatient(card, terms);
     const stamp = new Date().toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-    const context = { answer, asked, regimens, own, terms, service, explanations, catalogue, card, stamp, chosen: 0 };
+    const context = { answer, asked, regimens, shared, own, terms, service, explanations, catalogue, card, stamp, chosen: 0 };
     const views = {};
     const open = (view, place) => {
       context.chosen = place;

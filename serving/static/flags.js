@@ -9,10 +9,14 @@ const open = ({ status }) => status === "unknown";
 export function splitFlags(regimens) {
   const common = (flag) => regimens.every((regimen) => regimen.flags.some((other) => key(other) === key(flag)));
   const shared = regimens.length > 1 ? regimens[0].flags.filter(common) : [];
+  return { shared, own: regimens.map(({ flags }) => beyond(flags, shared)) };
+}
+
+/** Flags that are not among those said of every regimen; a contraindication always. */
+export function beyond(flags, shared) {
   const keys = new Set(shared.map(key));
   const barred = (flag) => flag.severity === "contraindicated" && !open(flag);
-  const own = regimens.map(({ flags }) => flags.filter((flag) => barred(flag) || !keys.has(key(flag))));
-  return { shared, own };
+  return flags.filter((flag) => barred(flag) || !keys.has(key(flag)));
 }
 
 /** Flags that apply, each opening to its source; then, folded, those that a missing input leaves open. */

@@ -2,6 +2,7 @@
 
 import { differenceBar } from "./bars.js";
 import { make } from "./element.js";
+import { beyond, flagList } from "./flags.js";
 import { percent, points } from "./numbers.js";
 import { RegimenPicker, regimenName } from "./picker.js";
 
@@ -21,7 +22,7 @@ export class PairView {
       make(
         "p",
         { class: "explained" },
-        "First minus second, in percentage points, for this patient. What both share in doubt cancels, so this range (90%), and not the overlap of two ranges, says whether they differ. ",
+        "First minus second, in percentage points, for this patient. What both share in doubt cancels, so this range (90%), and not the overlap of two ranges, tells how far apart they may be. It holds the doubt that the model knows of: a range that leaves out zero is no proof that they differ. ",
         "Complications among the resected are left out: those resected under one regimen are not those resected under another.",
       ),
       make("div", { class: "pickers" }, this.first.element, this.second.element),
@@ -42,7 +43,7 @@ export class PairView {
     }
     const chosen = pair.map((place) => regimens[place]);
     try {
-      const body = { patient: asked.patient, regimens: chosen.map((regimen) => terms.asked(regimen)) };
+      const body = { patient: asked.patient, profile: asked.profile, regimens: chosen.map((regimen) => terms.asked(regimen)) };
       const compared = await service.post("compare", body);
       if (this.key === key) this.shown.replaceChildren(...this.#result(compared, chosen));
     } catch (error) {
@@ -51,15 +52,24 @@ export class PairView {
     }
   }
 
-  #result({ differences }, chosen) {
+  #result({ differences, regimens: compared }, chosen) {
     const { terms, regimens } = this.context;
     const [first, second] = chosen.map((regimen) => regimenName(regimen, regimens));
     const rows = this.#rows(chosen).filter(({ name }) => differences[name]);
     const largest = Math.max(...rows.map(({ name }) => Math.max(Math.abs(differences[name].low), Math.abs(differences[name].high))));
     const reach = Math.max(0.1, Math.ceil(largest * 10) / 10);
     const headline = differences[terms.primary.name];
+    const [words, reach90] = headline.words.split("; ");
     return [
-      make("p", { class: "headline" }, `${terms.primary.label} within ${terms.window}: `, make("strong", {}, headline.words), `${between(headline, first, second)}.`),
+      make("div", { class: "sides" }, compared.map((regimen, i) => this.#side(["First", "Second"][i], [first, second][i], regimen))),
+      make(
+        "p",
+        { class: "headline" },
+        `${terms.primary.label} within ${terms.window}: `,
+        make("strong", {}, words),
+        between(headline, first, second),
+        reach90 ? `; ${reach90}.` : ".",
+      ),
       make(
         "table",
         { class: "pair", role: "table" },
@@ -72,6 +82,18 @@ export class PairView {
         make("tbody", { role: "rowgroup" }, rows.map((row) => this.#row(row, differences[row.name], reach))),
       ),
     ];
+  }
+
+  /** What to know of a regimen before its numbers. */
+  #side(place, name, { support, flags }) {
+    const { terms, shared } = this.context;
+    return make(
+      "section",
+      { class: "side", "aria-label": `${place}: ${name}` },
+      make("h4", {}, `${place}: ${name}`),
+      flagList(beyond(flags, shared), terms.text.severities, ` for ${name}`),
+      make("p", { class: "explained" }, `Support: ${support.text}`),
+    );
   }
 
   #rows(chosen) {

@@ -130,3 +130,42 @@ def test_support_counts_the_comparable_patients_of_each_regimen(spec, prior):
     for regimen in answer["regimens"]:
         comparable = 23 if (regimen["backbone"], regimen["biologic"]) == ("folfox", "none") else 0
         assert regimen["support"]["effective_patients"] == comparable
+
+
+def compare(scorer, spec, patient, *regimens):
+    pair = [{"backbone": backbone, "biologic": biologic} for backbone, biologic in regimens]
+    return scorer.compare({"patient": patient, "regimens": pair, "profile": spec.flags.profiles[0]})
+
+
+def test_a_comparison_never_says_more_than_where_its_range_lies(spec, scorer):
+    asked_of = [(("folfoxiri", "bevacizumab"), ("fulv", "none")), (("folfox", "none"), ("capox", "none"))]
+    said = set()
+    for pair in asked_of + [pair[::-1] for pair in asked_of]:
+        for told in compare(scorer, spec, SOME, *pair)["differences"].values():
+            side = "above" if told["low"] > 0 else "below" if told["high"] < 0 else None
+            verb = {"above": "higher", "below": "lower"}.get(side)
+            words = f"{verb}; the whole 90% range lies {side} zero" if side else "no reliable difference"
+            assert told["words"] == words
+            said.add(words)
+    assert len(said) == 3
+
+
+def test_a_comparison_says_of_each_regimen_what_a_prediction_says_of_it(spec, scorer):
+    pair = ("folfox", "cetuximab"), ("folfox", "none")
+    compared = compare(scorer, spec, SOME, *pair)
+    regimens = [{"backbone": backbone, "biologic": biologic} for backbone, biologic in pair]
+    answer = scorer.answer(asked(spec, SOME, regimens))
+    assert compared["warnings"] == answer["warnings"] and compared["warnings"]
+    assert compared["assumed"] == answer["assumed"]
+    for told, predicted in zip(compared["regimens"], answer["regimens"], strict=True):
+        assert told == {name: predicted[name] for name in told}
+    barring = ("contraindicated", "present")
+    barred = [[f["code"] for f in r["flags"] if (f["severity"], f["status"]) == barring] for r in compared["regimens"]]
+    assert barred == [["RAS_MUT_ANTI_EGFR"], []]
+
+
+def test_the_severities_of_a_comparison_follow_its_profile(spec, scorer):
+    pair = [{"backbone": "folfox", "biologic": "none"}, {"backbone": "fulv", "biologic": "none"}]
+    request = {"patient": {**SOME, "neuropathy_grade": 3}, "regimens": pair}
+    found = [scorer.compare({**request, "profile": p})["regimens"][0]["flags"] for p in spec.flags.profiles]
+    assert found[0] != found[-1]

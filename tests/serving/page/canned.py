@@ -91,19 +91,25 @@ class CannedScorer:
         }
 
     def compare(self, request: Any) -> dict[str, Any]:
-        """Answer that the first is a little higher in the primary outcome and reliably lower in surgery avoided."""
+        """Answer that the first is a little higher in the primary outcome and clearly lower in surgery avoided."""
         self.compared.append(request)
         tree = SPEC.outcomes
         names = [o.name for o in tree.outcomes if o.given is None] + list(STATES)
         differences = {n: _difference(0.03, -0.08, 0.14, "no reliable difference") for n in names}
-        differences[STATES[0]] = _difference(-0.06, -0.1, -0.004, "reliably lower")
-        first, second = (SPEC.regimens.regimen(r["backbone"], r["biologic"]) for r in request["regimens"])
+        differences[STATES[0]] = _difference(-0.06, -0.1, -0.004, "lower; the whole 90% range lies below zero")
+        pair = [SPEC.regimens.regimen(r["backbone"], r["biologic"]) for r in request["regimens"]]
+        told = [_regimen(r) for r in pair]
         return {
             "prediction_id": PREDICTION,
             "model": self.model,
-            "first": first.label,
-            "second": second.label,
+            "warnings": [],
             "assumed": [],
+            "first": pair[0].label,
+            "second": pair[1].label,
+            "regimens": [
+                {name: value for name, value in r.items() if name not in ("outcomes", "states", "state_ranges")}
+                for r in told
+            ],
             "differences": differences,
         }
 

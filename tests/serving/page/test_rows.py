@@ -162,7 +162,9 @@ def test_what_it_would_help_most_to_know_is_said_and_leads_to_the_field(answered
     field = SPEC.asked[8]
     most = page.locator(".missing")
     expect(most).to_contain_text(f"Knowing more would change most: {field.label} (20–55%)")
-    expect(most).to_contain_text("In brackets: what 38% would mostly become, for all liver disease removed under CAPOX.")
+    expect(most).to_contain_text(
+        "In brackets: what 38% would mostly become, for all liver disease removed under CAPOX."
+    )
     assert most.bounding_box()["y"] < page.locator("table.regimens").bounding_box()["y"]
     most.get_by_role("link", name=field.label).click()
     page.wait_for_function(f"document.activeElement.id === 'f-{field.name}'")

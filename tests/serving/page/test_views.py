@@ -77,7 +77,7 @@ def test_two_regimens_are_compared_by_the_range_of_their_difference(answered, se
     )
     lower = page.locator("table.pair tbody tr", has_text="Not operated within 12 months")
     expect(lower.get_by_role("cell").nth(3)).to_have_text("−10 to −<1")
-    expect(lower.get_by_role("cell").last).to_have_text("reliably lower")
+    expect(lower.get_by_role("cell").last).to_have_text("lower; the whole 90% range lies below zero")
     assert page.locator("table.pair", has_text="if resected").count() == 0
     assert [r["backbone"] for r in served.scorer.compared[0]["regimens"]] == ["capox", "folfox"]
     page.select_option("#pair-first", label="FOLFOX")
@@ -85,6 +85,40 @@ def test_two_regimens_are_compared_by_the_range_of_their_difference(answered, se
     page.select_option("#pair-second", label="CAPOX")
     expect(page.locator(".headline")).to_contain_text("between FOLFOX and CAPOX")
     assert len(served.scorer.compared) == 2
+
+
+def test_flags_and_support_of_both_stand_above_their_difference(answered, served):
+    page = answered("FOLFOX", "FOLFOX + panitumumab", view="pair")
+    first, second = page.locator(".side").all()
+    expect(first.get_by_role("heading")).to_have_text("First: FOLFOX")
+    expect(first.locator("li.flag")).to_have_count(0)  # what concerns every regimen is said above them all
+    expect(second.locator("li.flag.contraindicated strong")).to_have_text("Contraindicated")
+    expect(second.locator("li.flag.contraindicated svg.icon")).to_have_count(1)
+    expect(second).to_contain_text("Support: Published evidence alone.")
+    assert page.evaluate(
+        "document.querySelector('.sides').compareDocumentPosition(document.querySelector('.headline')) & 4"
+    )
+    assert served.scorer.compared[0]["profile"] == "eu"
+
+
+def test_a_range_that_leaves_out_zero_is_told_as_such_and_as_no_proof(answered):
+    page = answered("FOLFOX", "CAPOX", view="pair")
+
+    def higher(route):
+        answer = route.fetch().json()
+        words = "higher; the whole 90% range lies above zero"
+        told = {"difference": 0.2, "low": 0.01, "high": 0.45, "words": words}
+        answer["differences"][PRIMARY.name] = told
+        route.fulfill(json=answer)
+
+    page.route("**/compare", higher)
+    page.select_option("#pair-first", label="FOLFOX")
+    page.select_option("#pair-second", label="CAPOX")
+    expect(page.locator(".headline")).to_have_text(
+        "All liver disease removed within 12 months: higher under FOLFOX than under CAPOX; "
+        "the whole 90% range lies above zero."
+    )
+    expect(page.locator("#panel-pair .explained").first).to_contain_text("no proof that they differ")
 
 
 def test_one_regimen_alone_cannot_be_compared(answered, served):
@@ -138,6 +172,7 @@ def test_why_is_told_in_points_that_add_up_and_is_no_cause(answered, served):
 def test_what_is_not_known_is_listed_by_what_it_could_change(answered):
     page = answered("FOLFOX", view="why")
     unknown = page.locator("#panel-why .drivers").nth(1)
+    expect(page.locator("#panel-why")).to_contain_text("Between which values the estimate would mostly lie")
     expect(unknown.locator(".what")).to_have_text([SPEC.asked[8].label, SPEC.asked[30].label])
     expect(unknown.locator(".points")).to_have_text(["20–55%", "31–40%"])
     unknown.get_by_role("link").nth(1).click()
