@@ -6,9 +6,10 @@ from serving.ledger.entry import Draft, Kind, Receipt
 from serving.ledger.errors import LedgerBusy, LedgerError, LedgerUnavailable, Removed
 from serving.ledger.estimate import Estimate, estimate_problems
 from serving.ledger.key import Key, find_key
-from serving.ledger.ledger import Conflict, Ledger, Report, Stored
+from serving.ledger.ledger import Conflict, Ledger, Report
 from serving.ledger.opening import open_ledger
 from serving.ledger.prediction import Prediction
+from serving.ledger.stored import Stored
 from serving.ledger.writer import Limits
 
 __all__ = [

@@ -12,10 +12,11 @@ from typing import Any
 from features import Kind, Role, Specification
 from serving.ledger.entry import Kind as Entry
 from serving.ledger.errors import LedgerError
-from serving.ledger.ledger import Ledger, Stored
+from serving.ledger.ledger import Ledger
 from serving.ledger.names import Names, load_names
 from serving.ledger.outcome import happened
 from serving.ledger.rows import Column, write_rows
+from serving.ledger.stored import Stored
 
 Row = dict[str, Any]
 

@@ -180,7 +180,7 @@ def run_retention(
             )
         return Code.DONE
 
-    return _with(environment, store, console, work, Code.USAGE)
+    return _with(environment, store, console, work, Code.USAGE, writes=True)
 
 
 def _with(
@@ -189,10 +189,11 @@ def _with(
     console: Console | None,
     work: Callable[[Ledger, Console], int],
     failed: Code,
+    writes: bool = False,
 ) -> int:
     out = _console(console)
     try:
-        with open_ledger(environment, store, make=False) as ledger:
+        with open_ledger(environment, store, make=False, read_only=not writes) as ledger:
             return work(ledger, out)
     except LedgerUnavailable as error:
         out.print(f"{error} {ADDRESS} and RESECTA_STORE say where it is.", soft_wrap=True)

@@ -39,6 +39,8 @@ class Database:
     ----------
     url
         SQLAlchemy URL: ``sqlite:////var/lib/resecta/ledger.db`` or ``postgresql://user:password@host/name``.
+    read_only
+        Whether the database refuses every change; a file that is not there is then not made either.
 
     Raises
     ------
@@ -46,14 +48,14 @@ class Database:
         When the URL is not one, or names another kind of database.
     """
 
-    def __init__(self, url: str, synchronous: Synchronous = "full") -> None:
+    def __init__(self, url: str, synchronous: Synchronous = "full", read_only: bool = False) -> None:
         try:
             parsed = sa.make_url(url)
         except sa.exc.ArgumentError:
             raise LedgerError("The ledger's address is not a URL such as sqlite:////folder/ledger.db.") from None
         if synchronous not in ("full", "normal"):
             raise LedgerError(f"The ledger's synchronous is {synchronous!r}; it takes full or normal.")
-        self.synchronous = synchronous
+        self.synchronous, self.read_only = synchronous, read_only
         self.text = parsed.render_as_string(hide_password=True)
         self.path: Path | None = None
         backend = parsed.get_backend_name()
@@ -68,14 +70,21 @@ class Database:
             raise LedgerError(f"The ledger is kept in sqlite or PostgreSQL, not in {backend}.")
 
     def _sqlite(self, path: Path) -> sa.Engine:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Its log and index files take the permissions of the file.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise LedgerUnavailable(f"The ledger cannot be written: {error.strerror}.") from None
+        if self.read_only:
+            address = sa.URL.create("sqlite", database=_uri(path), query={"uri": "true"})
+            settings = ["query_only=ON"]
+        else:
+            _make(path)
+            address = sa.URL.create("sqlite", database=str(path))
+            settings = [
+                f"page_size={PAGE}",
+                "journal_mode=WAL",
+                f"synchronous={self.synchronous.upper()}",
+                # The log is copied beside the requests, see `tidy`.
+                "wal_autocheckpoint=0",
+            ]
         engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(path)),
+            address,
             connect_args={"check_same_thread": False, "timeout": LOCK_WITHIN},
             pool_size=4,
             max_overflow=16,
@@ -85,13 +94,7 @@ class Database:
         def connected(connection: Any, _: Any) -> None:
             # Transactions are begun below: the driver's own would not lock until the first write.
             connection.isolation_level = None
-            for pragma in (
-                f"page_size={PAGE}",
-                "journal_mode=WAL",
-                f"synchronous={self.synchronous.upper()}",
-                # The log is copied beside the requests, see `tidy`.
-                "wal_autocheckpoint=0",
-            ):
+            for pragma in settings:
                 connection.execute(f"PRAGMA {pragma}").fetchall()
 
         @sa.event.listens_for(engine, "begin")
@@ -121,6 +124,7 @@ class Database:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET synchronous_commit = {wanted}")
                 cursor.execute(f"SET lock_timeout = '{LOCK_WITHIN}s'")
+                cursor.execute(f"SET default_transaction_read_only = {'on' if self.read_only else 'off'}")
             connection.commit()
 
         return engine
@@ -218,6 +222,26 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self.engine.dispose()
+
+
+def _uri(path: Path) -> str:
+    """A file's address, for reading alone."""
+    if not path.is_file():
+        raise LedgerError(f"There is no ledger {path.name} in the folder that is named.")
+    log = path.with_name(f"{path.name}-wal")
+    # Readers share a small file beside the database. Where none can be made, as on a medium that is locked against
+    # writing, nobody writes either.
+    alone = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    return f"{path.as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Its log and index files take the permissions of the file.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise LedgerUnavailable(f"The ledger cannot be written: {error.strerror}.") from None
 
 
 def _code(error: BaseException) -> tuple[str, ...]:

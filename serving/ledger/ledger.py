@@ -13,35 +13,17 @@ from serving.ledger.caller import Caller
 from serving.ledger.checkpoint import Checkpoint, genuine
 from serving.ledger.commit import write_one
 from serving.ledger.database import Database, Synchronous
-from serving.ledger.entry import ANSWERED, Draft, Kind, Receipt, canonical, digest_of, parts
+from serving.ledger.entry import ANSWERED, Draft, Kind, Receipt, canonical, digest_of
 from serving.ledger.errors import LedgerError, Removed
 from serving.ledger.key import Key
-from serving.ledger.migrate import migrate
+from serving.ledger.migrate import check, migrate
 from serving.ledger.outcome import Outcome, OutcomeRules, outcome_id
-from serving.ledger.packing import unpack
+from serving.ledger.stored import Stored, stored_in
 from serving.ledger.table import entries
 from serving.ledger.writer import Limits, Writer
 
 if TYPE_CHECKING:
     from features import Specification
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An entry as it is kept.
-
-    Attributes
-    ----------
-    answer
-        The bytes that were sent; empty for what is no answer.
-    """
-
-    seq: int
-    kind: Kind
-    id: str
-    at: str
-    record: Mapping[str, Any]
-    answer: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +68,14 @@ class Ledger:
     spec
         By which outcomes are judged; the one that ships with the project when None.
     wrote
-        Called after each commit with the number of entries, in the writer's thread.
+        Called after each commit with the number of entries, by whichever thread committed.
+    read_only
+        Whether nothing may be written: then no table is made or migrated, and no first entry.
 
     Raises
     ------
     LedgerError
-        When the URL, the key or the database's revision does not fit.
+        When the URL, the key or the database's revision does not fit, or there is none to read.
     LedgerUnavailable
         When the database cannot be opened.
     """
@@ -105,14 +89,20 @@ class Ledger:
         limits: Limits | None = None,
         spec: Specification | None = None,
         wrote: Callable[[int], None] | None = None,
+        read_only: bool = False,
     ) -> None:
         self.key = Key(key) if isinstance(key, str) else key
-        self.database = Database(url, synchronous)
+        self.database = Database(url, synchronous, read_only)
         self._spec, self._known_rules = spec, None if spec is None else OutcomeRules(spec)
+        self._written_by: Writer | None = None
+        if read_only:
+            check(self.database)
+            self._begin()
+            return
         migrate(self.database)
         self._begin()
         self.database.prepare()
-        self._writer = Writer(self.database, self.key, limits, wrote)
+        self._written_by = Writer(self.database, self.key, limits, wrote)
 
     def __enter__(self) -> Ledger:
         return self
@@ -122,8 +112,15 @@ class Ledger:
 
     def close(self) -> None:
         """Write what waits, and close."""
-        self._writer.close()
+        if self._written_by is not None:
+            self._written_by.close()
         self.database.close()
+
+    @property
+    def _writer(self) -> Writer:
+        if self._written_by is None:
+            raise LedgerError("The ledger was opened for reading alone.")
+        return self._written_by
 
     @property
     def problem(self) -> str | None:
@@ -174,7 +171,7 @@ class Ledger:
         """A prediction, comparison or explanation with its record; None when there is none. Raises as `get`."""
         with self.database.reading() as connection:
             row = connection.execute(_BY_ID, {"wanted": prediction_id}).first()
-        return None if row is None or row.kind not in ANSWERED else _stored(row)
+        return None if row is None or row.kind not in ANSWERED else stored_in(row)
 
     def prediction(self, prediction_id: str) -> Stored | None:
         """A prediction with its record; None when there is none. Raises as `get`."""
@@ -204,7 +201,7 @@ class Ledger:
         """Every report of a prediction, oldest first; the last one stands. Removed ones are left out."""
         with self.database.reading() as connection:
             rows = connection.execute(_ABOUT, {"wanted": prediction_id, "kind": Kind.OUTCOME}).all()
-        return tuple(_stored(row) for row in rows if row.payload is not None)
+        return tuple(stored_in(row) for row in rows if row.payload is not None)
 
     def record_outcome(
         self,
@@ -258,7 +255,7 @@ class Ledger:
         with self.database.reading() as connection:
             rows = connection.execution_options(yield_per=200).execute(wanted.order_by(entries.c.seq))
             for row in rows:
-                yield _stored(row)
+                yield stored_in(row)
 
     def _report(self, prediction_id: str, id: str, existing: bool = True) -> Report:
         with self.database.reading() as connection:
@@ -280,13 +277,15 @@ class Ledger:
         with self.database.reading() as connection:
             row = connection.execute(first).first()
         if row is None:
+            if self.database.read_only:
+                return
             with self.database.writing() as connection:
                 row = connection.execute(first).first()
                 if row is None:
                     write_one(connection, lambda seq, previous: Checkpoint(self.key, seq, previous))
                     return
         try:
-            known = genuine(_stored(row).record, self.key, 1, row.previous)
+            known = genuine(stored_in(row).record, self.key, 1, row.previous)
         except (ValueError, Removed):
             return  # Tampered with, which `verify` says; what comes now is recorded all the same.
         if row.kind == Kind.CHECKPOINT and not known:
@@ -307,10 +306,3 @@ _ABOUT = (
     .where(entries.c.prediction_id == sa.bindparam("wanted"), entries.c.kind == sa.bindparam("kind"))
     .order_by(entries.c.seq)
 )
-
-
-def _stored(row: Any) -> Stored:
-    if row.payload is None:
-        raise Removed("The content of this entry was removed under retention; that it was made stands.")
-    record, answer = parts(unpack(row.payload))
-    return Stored(row.seq, Kind(row.kind), row.id, row.at, record, answer)

@@ -43,6 +43,29 @@ def migrate(database: Database) -> None:
             ) from error
 
 
+def check(database: Database) -> None:
+    """Check that a ledger can be read as it is, and change nothing.
+
+    Raises
+    ------
+    LedgerError
+        When there is no ledger in the database, or it is of another revision.
+    """
+    with database.reading() as connection:
+        revision = _revision(connection)
+    if revision == HEAD:
+        return
+    if revision is None:
+        raise LedgerError("There is no ledger in this database.")
+    # Revisions are numbers of one length, so that texts sort as they do.
+    if revision < HEAD:
+        raise LedgerError(
+            f"The ledger is of the older revision {revision}, and what only reads does not change it. Read it with the "
+            f"release that wrote it, or start `resecta serve` of this one, which brings it to revision {HEAD}."
+        )
+    raise LedgerError(f"The ledger was written by a newer release; this one reads revision {HEAD}. Use that release.")
+
+
 def _revision(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None

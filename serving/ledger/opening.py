@@ -17,7 +17,9 @@ SYNCHRONOUS = "RESECTA_LEDGER_SYNC"
 FILE = "ledger.db"
 
 
-def open_ledger(environment: Mapping[str, str], store: Path, *, make: bool = True, **options: Any) -> Ledger:
+def open_ledger(
+    environment: Mapping[str, str], store: Path, *, make: bool = True, read_only: bool = False, **options: Any
+) -> Ledger:
     """Open the ledger that the environment names.
 
     Parameters
@@ -28,7 +30,9 @@ def open_ledger(environment: Mapping[str, str], store: Path, *, make: bool = Tru
     store
         Folder of the ledger, when the URL is not set, and of the key's file.
     make
-        Whether a ledger file may be made where there is none.
+        Whether a ledger file, and its key, may be made where there is none.
+    read_only
+        Whether nothing may be written at all: see `Ledger`. Nothing is made then either.
     options
         As `Ledger`.
 
@@ -37,7 +41,7 @@ def open_ledger(environment: Mapping[str, str], store: Path, *, make: bool = Tru
     LedgerError, LedgerUnavailable
         As `Ledger`.
     """
-    store = store.absolute()
+    store, make = store.absolute(), make and not read_only
     synchronous: Any = environment.get(SYNCHRONOUS, "").strip().lower() or "full"
     try:
         stands = (store / FILE).stat().st_size > 0
@@ -49,4 +53,5 @@ def open_ledger(environment: Mapping[str, str], store: Path, *, make: bool = Tru
     if not (make or stands or named):
         raise LedgerError(f"There is no ledger {FILE} in the store; RESECTA_STORE names its folder.")
     url = named or str(sa.URL.create("sqlite", database=str(store / FILE)))
-    return Ledger(url, find_key(environment, store, make=make and not stands), synchronous=synchronous, **options)
+    key = find_key(environment, store, make=make and not stands)
+    return Ledger(url, key, synchronous=synchronous, read_only=read_only, **options)

@@ -1,11 +1,12 @@
 """The commands: what they print, write and exit with."""
 
 import json
+import sqlite3
 
 import pytest
 from rich.console import Console
 
-from serving.ledger import open_ledger
+from serving.ledger import LedgerError, LedgerUnavailable, open_ledger
 from serving.ledger.command import run_cohort, run_export, run_retention, run_verify
 
 STARTED = {"index_date": "2999-02-01", "planned_backbone": "folfox", "planned_biologic": "none"}
@@ -26,8 +27,6 @@ def store(tmp_path, predicted, spec):
 
 
 def test_verify_says_whole_and_where_it_is_broken(store, console, file, tmp_path):
-    import sqlite3
-
     assert run_verify({}, store, json_path=tmp_path / "verdict.json", console=console) == 0
     verdict = json.loads((tmp_path / "verdict.json").read_text("utf-8"))
     assert verdict["whole"] and verdict["entries"] == 4
@@ -45,6 +44,59 @@ def test_where_there_is_no_ledger_none_is_made(tmp_path, console):
     assert run_verify({}, tmp_path, console=console) == 2
     assert run_export({}, tmp_path, tmp_path / "x.jsonl", console=console) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_only_reads_changes_nothing_of_what_it_reads(store, console, spec, tmp_path, predicted):
+    def kept():
+        # The file that readers share beside a database says who reads, and nothing that was written.
+        files = {p.name: p.read_bytes() for p in store.iterdir() if not p.name.endswith("-shm")}
+        return {name: content for name, content in files.items() if content}
+
+    def read():
+        assert run_verify({}, store, console=console) == 0
+        assert run_export({}, store, tmp_path / "audit.jsonl", console=console) == 0
+        assert run_cohort({}, store, spec, tmp_path / "registry.csv", site="north", console=console) == 0
+        assert len((tmp_path / "audit.jsonl").read_text("utf-8").splitlines()) == entries
+
+    entries, before = 4, kept()
+    read()
+    assert kept() == before
+    with open_ledger({}, store, spec=spec) as ledger:
+        ledger.append_sync([predicted()])
+        # Of a service that runs, what stands in its log alone is read as well.
+        entries, before = 5, kept()
+        assert "ledger.db-wal" in before
+        read()
+        assert kept() == before
+
+
+def test_what_only_reads_refuses_an_older_ledger_and_migrates_nothing(store, console, tmp_path):
+    with sqlite3.connect(store / "ledger.db") as connection:
+        connection.execute("update resecta_ledger_version set version_num = '0000'")
+    assert run_verify({}, store, console=console) == 2
+    assert run_export({}, store, tmp_path / "audit.jsonl", console=console) == 2
+    text = console.export_text()
+    assert "older revision 0000" in text and "resecta serve" in text
+    with sqlite3.connect(store / "ledger.db") as connection:
+        assert connection.execute("select version_num from resecta_ledger_version").fetchall() == [("0000",)]
+
+
+def test_what_only_reads_makes_neither_a_file_nor_a_key(store, console, tmp_path):
+    named = {"RESECTA_LEDGER": f"sqlite:///{tmp_path / 'typed' / 'wrong.db'}", "RESECTA_LEDGER_KEY": "k" * 40}
+    assert run_verify(named, store, console=console) == 2
+    (store / "ledger.key").unlink()
+    assert run_verify({}, store, console=console) == 2
+    text = console.export_text()
+    assert "There is no ledger wrong.db" in text and "Put the key back" in text
+    assert not (tmp_path / "typed").exists() and not (store / "ledger.key").exists()
+
+
+def test_a_ledger_opened_for_reading_takes_nothing_on(store, predicted):
+    with open_ledger({}, store, read_only=True) as ledger:
+        with pytest.raises(LedgerError, match="reading alone"):
+            ledger.append_sync([predicted()])
+        with pytest.raises(LedgerUnavailable, match="SQLITE_READONLY"), ledger.database.writing() as connection:
+            connection.exec_driver_sql("delete from resecta_ledger")
 
 
 def test_cohort_writes_and_says_what_is_left_out(store, console, spec, tmp_path):

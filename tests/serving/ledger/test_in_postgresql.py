@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 import serving.ledger.job as job
 from features import InvalidValues
-from serving.ledger import Ledger, LedgerError, Removed
+from serving.ledger import Ledger, LedgerError, LedgerUnavailable, Removed
 from serving.ledger.page import Page, Wanted, find, read
 from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
@@ -120,6 +120,14 @@ def test_retention_removes_and_the_chain_holds(ledger, predicted, monkeypatch):
         ledger.get(old.id)
     assert ledger.get(young.id) == young.sent
     assert verify(ledger.database, ledger.key).broken is None
+
+
+def test_one_opened_for_reading_changes_nothing(ledger, address, key, predicted):
+    ledger.append_sync([predicted()])
+    with Ledger(address, key, read_only=True) as reading:
+        assert verify(reading.database, reading.key).entries == 2
+        with pytest.raises(LedgerUnavailable, match="25006"), reading.database.writing() as connection:
+            connection.execute(sa.text(f"delete from {TABLE}"))
 
 
 def test_connections_that_the_server_cut_are_made_anew(ledger, predicted):
