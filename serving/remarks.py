@@ -17,11 +17,15 @@ from training.bundle.case_mix import FieldMix
 from training.bundle.support import level
 
 _SUPPORT = {
-    "none": "Fewer than 5 comparable real patients had this regimen, or none; it rests on published evidence alone.",
-    "limited": "Fewer than 20 comparable real patients of the training registry had this regimen.",
-    "good": "Comparable real patients of the training registry had this regimen.",
+    "none": (
+        "Fewer than 5 comparable patients of the training registry had this regimen, or none; "
+        "the number is carried over from other patients and published evidence."
+    ),
+    "limited": "Fewer than 20 comparable patients of the training registry had this regimen.",
+    "good": "20 or more comparable patients of the training registry had this regimen.",
 }
-_SIMULATED = "No real patients stand behind this number; simulated patients do not count as support."
+_PUBLISHED = "No individual patients' data stand behind this number; it rests on published evidence alone."
+_SIMULATED = "No real patients of a registry stand behind this number; simulated patients do not count as support."
 
 
 class Remarks:
@@ -60,8 +64,13 @@ class Remarks:
             Its key.
         """
         comparable = self.bundle.support.comparable(np.array(stratum), regimen)
-        text = _SIMULATED if self.bundle.manifest.simulated else _SUPPORT[level(comparable)]
-        return {"level": level(comparable), "effective_patients": comparable, "text": text}
+        reached, manifest = level(comparable), self.bundle.manifest
+        text = _SUPPORT[reached]
+        if manifest.simulated:
+            text = _SIMULATED
+        elif not comparable and manifest.trained_on.kind == "evidence":
+            text = _PUBLISHED
+        return {"level": reached, "effective_patients": comparable, "text": text}
 
     def assumptions(self, about: Mapping[str, Any]) -> list[tuple[dict[str, str], bytes]]:
         """What is assumed of a patient, each as a document and as JSON."""

@@ -169,3 +169,26 @@ def test_the_severities_of_a_comparison_follow_its_profile(spec, scorer):
     request = {"patient": {**SOME, "neuropathy_grade": 3}, "regimens": pair}
     found = [scorer.compare({**request, "profile": p})["regimens"][0]["flags"] for p in spec.flags.profiles]
     assert found[0] != found[-1]
+
+
+@pytest.mark.parametrize(
+    ("basis", "said", "not_said"),
+    [
+        ("evidence", "No individual patients' data", "registry"),
+        ("registry", "Fewer than 5 comparable patients of the training registry", "alone"),
+        ("simulated", "simulated patients do not count", "published evidence alone"),
+    ],
+)
+def test_where_none_is_comparable_it_is_said_what_the_number_rests_on(spec, prior, basis, said, not_said):
+    manifest = manifest_of(spec)
+    data = manifest.trained_on.model_copy(update={"kind": basis})
+    manifest = manifest.model_copy(update={"trained_on": data})
+    (regimen,) = Scorer(Bundle(manifest, prior, spec), spec).answer(
+        asked(spec, SOME, [{"backbone": "folfox", "biologic": "none"}])
+    )["regimens"]
+    assert said in regimen["support"]["text"] and not_said not in regimen["support"]["text"]
+
+
+def test_the_patients_of_published_arms_are_not_said_to_be_unreal(spec, scorer):
+    texts = [warning["text"] for warning in scorer.answer(asked(spec, SOME))["warnings"]]
+    assert "No individual patients' data stand behind these numbers; they rest on published evidence." in texts
