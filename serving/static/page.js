@@ -3,6 +3,7 @@
 import { AnswerView, inOrder } from "./answer.js";
 import { make } from "./element.js";
 import { readLink, writeLink } from "./link.js";
+import { showModel } from "./model.js";
 import { askOwn } from "./own.js";
 import { PatientForm } from "./patient.js";
 import { RegimenChoice } from "./regimens.js";
@@ -61,10 +62,7 @@ function showAnswer(answer, about) {
   answered.classList.remove("stale");
   reveal();
   byId("print").hidden = false;
-  const basis = terms.basis(answer.model);
-  byId("basis").dataset.kind = basis.kind;
-  byId("basis-title").textContent = basis.title;
-  byId("basis-text").textContent = basis.text;
+  showModel(answer.model, about.card, terms);
   const count = answer.regimens.length;
   announce(`Estimates for ${count} regimen${count === 1 ? "" : "s"} are shown.`);
   byId("results").focus({ preventScroll: true }); // which would bring the middle of a long answer into sight

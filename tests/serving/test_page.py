@@ -170,6 +170,11 @@ def test_the_banner_says_what_the_numbers_rest_on(kind, simulated, title):
     assert f'<span id="basis-title">{title}</span>' in render_page(SPEC, card)
 
 
+def test_evidence_is_told_from_the_data_of_single_patients():
+    text = page_text().bases["evidence"].text
+    assert "without any individual patient's data" in text and "the data of any real patient" not in text
+
+
 def test_a_model_card_cannot_become_markup():
     page = render_page(SPEC, {**CARD, "name": "<script>alert(1)</script>"})
     assert "<script>alert" not in page

@@ -101,6 +101,33 @@ def test_the_banner_follows_the_model_that_answered(visit, served):
     expect(page.locator("#basis")).to_contain_text("Trained on simulated patients")
 
 
+@pytest.mark.parametrize("card", [True, False])
+def test_the_footer_follows_the_model_that_answered(visit, served, card):
+    later = {**served.scorer.model, "version": "4", "learner": "xgboost", "flags_version": 9, "spec_digest": "f" * 64}
+    later["trained_on"] = {**later["trained_on"], "kind": "registry", "text": "Patients of one hospital."}
+    page = visit()
+    facts = page.locator("footer dl")
+    expect(facts).to_contain_text("resecta, 3")
+
+    def predict(route):
+        route.fulfill(json={**route.fetch().json(), "model": later})
+
+    def model(route):
+        told = {"json": {**served.scorer.model_card, **later, "created": "2026-05-06"}}
+        route.fulfill(**told if card else {"status": 503, "json": {"errors": []}})
+
+    page.route("**/predict", predict)
+    page.route("**/model", model)
+    page.fill("#f-age_years", "54")
+    estimate(page)
+    for shown in ("resecta, 4", "xgboost", "Patients of one hospital.", "ffffffffffff", "version 9"):
+        expect(facts).to_contain_text(shown)
+    expect(facts).not_to_contain_text(served.scorer.model_card["created"])
+    made = facts.locator("div", has_text="Made")
+    expect(made).to_be_visible(visible=card)
+    expect(page.locator("#basis")).to_contain_text("Patients of a registry")
+
+
 def test_ranges_are_drawn_to_the_scale_of_the_stacked_bar(answered):
     page = answered("FOLFOX")
     row = page.locator("tbody.regimen")
