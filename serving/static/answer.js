@@ -42,7 +42,7 @@ export class AnswerView {
    * @param {object} answer what `POST /predict` answered
    * @param {object} about `asked`: the request; `values`: label and text of each input; `isPlanned`: tells the planned
    *   regimen; `catalogue`: every regimen; `card`: what `GET /model` tells of the model that answered, or null;
-   *   `board`: the board's own estimate, or null; `start`: the view that is open at first
+   *   `board`: the board's own estimate, as regimen and probability, or null; `start`: the view that is open at first
    * @returns {Array<Element>}
    */
   show(answer, { asked, values, isPlanned, catalogue, card, board, start }) {
@@ -62,7 +62,7 @@ export class AnswerView {
       context.chosen = place;
       views[this.current].open();
     };
-    const rows = new RegimenRows(terms, { isPlanned, average, open, board: board === null ? null : { regimen: regimens[0], probability: board } });
+    const rows = new RegimenRows(terms, { isPlanned, average, open, board });
     const most = make("div", { class: "missing" });
     const compare = make("div", { class: "compared" }, most, rows.table(regimens, own), legend(average.told(regimens)), entered(values), this.#assumed(answer.assumed));
     Object.assign(views, { people: new PeopleView(context), pair: new PairView(context), tradeoff: new TradeoffView(context), why: new WhyView(context) });

@@ -1,17 +1,22 @@
 // The board's own estimate, entered before the model's is seen, so that the one does not lean on the other.
 
 import { make } from "./element.js";
+import { RegimenPicker } from "./picker.js";
 import { lower } from "./terms.js";
 
 /**
  * Ask for the board's own estimate of one regimen, and only then for the answer: sent with the question, it stands
  * before the answer in the record of the service.
- * @param {{send: (estimate: ?object) => Promise<object>}} options `send` asks for the answer
- * @returns {Promise<{answer: object, board: ?number}>} `board` is null when the board passes
+ * @param {object} options `regimens`: those that are compared, with labels; `planned`: one of them, or undefined, and
+ *   then the board chooses; `send` asks for the answer, given an estimate or null
+ * @returns {Promise<{answer: object, board: ?{regimen: object, probability: number}}>} `board` is null when it passes
  */
-export function askOwn(place, { regimen, terms, send }) {
+export function askOwn(place, { regimens, planned, terms, send }) {
+  const only = planned ?? (regimens.length === 1 ? regimens[0] : null);
+  // None is suggested: the first of the alphabet is not the one that a board thinks of.
+  const picker = only ? null : new RegimenPicker("Regimen", "own-regimen", regimens, -1, () => number.focus(), "Choose a regimen");
   const number = make("input", { class: "box", id: "own-number", type: "number", inputmode: "numeric", min: 0, max: 100, step: 1, form: "", "aria-describedby": "own-note" });
-  const note = make("p", { class: "note error", id: "own-note", hidden: true });
+  const note = make("p", { class: "note error", id: "own-note", role: "alert", hidden: true });
   const tell = (text) => {
     note.hidden = false;
     note.textContent = text;
@@ -21,7 +26,7 @@ export function askOwn(place, { regimen, terms, send }) {
     const show = async (board) => {
       if (sending) return;
       sending = true;
-      const estimate = board === null ? null : { regimen: terms.asked(regimen), outcome: terms.primary.name, probability: board };
+      const estimate = board && { regimen: terms.asked(board.regimen), outcome: terms.primary.name, probability: board.probability };
       try {
         done({ answer: await send(estimate), board });
       } catch (error) {
@@ -33,8 +38,10 @@ export function askOwn(place, { regimen, terms, send }) {
       }
     };
     const record = () => {
-      if (number.value === "" || !number.validity.valid) tell("Enter a whole number from 0 to 100.");
-      else show(Number(number.value) / 100);
+      const regimen = only ?? regimens[picker.chosen];
+      if (!regimen) tell("Choose the regimen that the estimate is of.");
+      else if (number.value === "" || !number.validity.valid) tell("Enter a whole number from 0 to 100.");
+      else show({ regimen, probability: Number(number.value) / 100 });
     };
     number.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), record()));
     place.replaceChildren(
@@ -42,12 +49,13 @@ export function askOwn(place, { regimen, terms, send }) {
         "section",
         { class: "card own", "aria-labelledby": "own-title" },
         make("h3", { id: "own-title" }, "First, the board's own estimate"),
-        make("label", { for: "own-number" }, `Of 100 patients like this started on ${regimen.label}, how many have ${lower(terms.primary.label)} within ${terms.window}?`),
+        picker?.element ?? null,
+        make("label", { for: "own-number" }, `Of 100 patients like this started on ${only ? only.label : "this regimen"}, how many have ${lower(terms.primary.label)} within ${terms.window}?`),
         make("div", { class: "own-entry" }, number, make("button", { type: "button", onclick: record }, "Record, then show"), make("button", { type: "button", class: "quiet", onclick: () => show(null) }, "Show without")),
         note,
         make("p", { class: "hint" }, "It is kept with this prediction in the record of the service and changes no number."),
       ),
     );
-    number.focus();
+    (picker?.select ?? number).focus();
   });
 }

@@ -100,8 +100,8 @@ async function ask() {
       byId("answer").classList.remove("stale");
       reveal();
       announce("Enter the board's own estimate first.");
-      const [regimen] = inOrder(regimens.labelled(), isPlanned);
-      ({ answer, board: about.board } = await askOwn(byId("answer"), { regimen, terms, send }));
+      const compared = inOrder(regimens.labelled(), isPlanned);
+      ({ answer, board: about.board } = await askOwn(byId("answer"), { regimens: compared, planned: compared.find(isPlanned), terms, send }));
     } else answer = await send(null);
     about.card = await cardOf(answer.model);
     if (!signal.aborted) showAnswer(answer, about);

@@ -89,10 +89,16 @@ export class RegimenRows {
       make("p", { class: "range" }, `plausible range ${range(value.low, value.high)}%`),
       make("div", { class: "against" }, intervalBar(value, 1.6), average === null ? null : pointer(average)),
       average === null ? null : make("p", { class: "average" }, pointer(), make("span", {}, ` average patient ${percent(average)}%`)),
-      this.board?.regimen === regimen
+      this.#judged(regimen)
         ? make("p", { class: "board" }, make("strong", {}, `${percent(this.board.probability)}%`), " the board's own estimate")
         : null,
     ];
+  }
+
+  /** Whether the board's own estimate is of this regimen. */
+  #judged(regimen) {
+    const asked = (each) => JSON.stringify(this.terms.asked(each));
+    return this.board !== null && asked(this.board.regimen) === asked(regimen);
   }
 
   #course(regimen) {

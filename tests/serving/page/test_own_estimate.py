@@ -16,7 +16,7 @@ def asking(visit):
     """A page that asks for the board's own estimate, and the questions it sends."""
     sent = []
 
-    def go(status=200):
+    def go(status=200, planned="FOLFOX"):
         page = visit(known=OFFERED)
 
         def take(route):
@@ -31,10 +31,11 @@ def asking(visit):
         page.route("**/predict", take)
         page.fill("#f-age_years", "54")
         untick_all_but(page, "FOLFOX", "CAPOX")
-        page.select_option("#planned", label="FOLFOX")
+        if planned:
+            page.select_option("#planned", label=planned)
         page.get_by_label("Enter our own estimate first").check()
         page.click("#estimate")
-        expect(page.locator("#own-number")).to_be_focused()
+        expect(page.locator("#own-number" if planned else "#own-regimen")).to_be_focused()
         return page, sent
 
     return go
@@ -67,6 +68,21 @@ def test_the_models_estimate_is_seen_only_after_the_boards_own(asking, served):
         "probability": 0.45,
     }
     request_models(SPEC).predict.model_validate_json(json.dumps(question))
+
+
+def test_where_none_is_planned_the_board_chooses_the_regimen_that_it_judges(asking):
+    page, sent = asking(planned=None)
+    assert page.locator("#own-regimen option").all_inner_texts() == ["Choose a regimen", "CAPOX", "FOLFOX"]
+    page.fill("#own-number", "45")
+    page.get_by_role("button", name="Record, then show").click()
+    expect(page.locator("#own-note")).to_have_text("Choose the regimen that the estimate is of.")
+    assert sent == []
+    page.select_option("#own-regimen", label="FOLFOX")
+    page.get_by_role("button", name="Record, then show").click()
+    rows = page.locator("tbody.regimen")
+    expect(rows.first.locator(".board")).to_have_count(0)
+    expect(rows.nth(1).locator(".board")).to_have_text("45% the board's own estimate")
+    assert sent[0]["estimate"]["regimen"]["backbone"] == "folfox"
 
 
 def test_the_board_may_pass(asking):
