@@ -23,6 +23,7 @@ from serving.wording import (
     LONGEST_TEXT,
     MOST_TEXTS,
     PAIR,
+    TOO_MANY_ANSWERS,
     TOO_MANY_WEEKS,
     Location,
     Told,
@@ -34,6 +35,9 @@ from serving.wording import (
 #: Patients in one batch, and regimens in one request: three durations of each of the 20.
 MOST_PATIENTS = 1000
 MOST_REGIMENS = 60
+
+#: Patients times regimens of one batch: 1,000 patients under all 20 regimens, which are 90 MB to send.
+MOST_ANSWERS = 20_000
 
 
 #: A word without spaces, so that no free text is kept.
@@ -137,8 +141,8 @@ def request_models(spec: Specification) -> RequestModels:
     )
     batch = create_model(
         "PredictBatchRequest",
-        __base__=Body,
-        __doc__="Many patients under the same regimens.",
+        __base__=_bounded(len(spec.regimens.all())),
+        __doc__=f"Many patients under the same regimens: at most {MOST_ANSWERS:,} patients times regimens.",
         patients=(patients, pydantic.Field(title="Patients", min_length=1, max_length=MOST_PATIENTS)),
         **shared,
     )
@@ -187,6 +191,25 @@ def request_models(spec: Specification) -> RequestModels:
         **judged,
     )
     return RequestModels(spec, predict, batch, compare, explain, outcome, estimate)
+
+
+def _bounded(all_regimens: int) -> type[Body]:
+    """Make the base of a batch, which bounds patients and regimens together."""
+
+    class Bounded(Body):
+        def model_post_init(self, _: Any) -> None:
+            parts = self.__dict__
+            patients, regimens = len(parts["patients"]), parts["regimens"]
+            options = all_regimens if regimens is None else len(regimens)
+            if patients * options > MOST_ANSWERS:
+                told = (
+                    f"{patients} patients under {options} regimens are {patients * options} answers, and one batch has "
+                    f"at most {MOST_ANSWERS}. Send at most {MOST_ANSWERS // options} patients at once, or name at most "
+                    f"{MOST_ANSWERS // patients} regimens."
+                )
+                raise PydanticCustomError(TOO_MANY_ANSWERS, "{told}", {"told": told})
+
+    return Bounded
 
 
 def _attribute(field: Field, more: str = "", optional: bool = False) -> Any:

@@ -11,6 +11,7 @@ from features import Field, Kind, Role, Specification, Time, UnknownRegimen
 #: Kinds of error that the request models raise themselves, beside pydantic's; they are the codes too.
 TOO_MANY_WEEKS = "too_many_weeks"
 DUPLICATE_REGIMEN = "duplicate_regimen"
+TOO_MANY_ANSWERS = "too_many_answers"
 
 #: Characters of an unknown name that are given back: it is the client's own text.
 LONGEST_NAME = 80
@@ -46,6 +47,8 @@ def word(spec: Specification, loc: Location, error: Error) -> Told:
     """
     path = ".".join(str(part)[:LONGEST_NAME] for part in loc) or "body"
     match loc:
+        case () if error["type"] == TOO_MANY_ANSWERS:
+            return "patients", *_about_body(spec, path, loc, error)
         case ("patient", str(name), *within):
             return _about_value(spec, f"patient.{name[:LONGEST_NAME]}", name, within, error)
         case ("patients", int(row), str(name), *within):
@@ -201,7 +204,7 @@ def _about_body(spec: Specification, path: str, loc: Location, error: Error) -> 
     kind, limits = error["type"], error.get("ctx", {})
     if kind == "json_invalid":
         return "invalid_json", f"The body is not valid JSON: {limits.get('error', 'unreadable')}."
-    if kind == DUPLICATE_REGIMEN:
+    if kind in (DUPLICATE_REGIMEN, TOO_MANY_ANSWERS):
         return kind, error["msg"]
     if kind == "extra_forbidden":
         if str(loc[-1]) in spec.fields:

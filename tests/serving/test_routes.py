@@ -227,7 +227,7 @@ async def test_a_running_batch_does_not_hold_up_a_single_patient(front, small):
     built = front(small(lambda request: "sex" in request and release.wait(20)))
     async with built.client() as client:
         batch = asyncio.create_task(client.post("/predict_batch", json={"patients": [GOOD["patient"]]}))
-        while not built.routes._waiting:
+        while not built.routes.batches.inside:
             await asyncio.sleep(0.01)
         assert (await client.post("/predict", json=GOOD)).status_code == 200
         assert not batch.done()
@@ -241,13 +241,50 @@ async def test_batches_beyond_those_that_may_wait_are_turned_away(front, small):
     async with built.client() as client:
         body = {"patients": [GOOD["patient"]]}
         tasks = [asyncio.create_task(client.post("/predict_batch", json=body)) for _ in range(12)]
-        while built.routes._waiting < 9:
+        while built.routes.batches.inside < 10:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         release.set()
         answers = await asyncio.gather(*tasks)
-    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [503] * 3
-    assert built.routes._waiting == 0
+    assert sorted(answer.status_code for answer in answers) == [200] * 10 + [503] * 2
+    assert built.routes.batches.inside == 0
+
+
+async def test_waiting_batches_do_not_hold_up_an_explanation_nor_a_large_body_of_one_patient(front, small):
+    release = threading.Event()
+    application = small(lambda request: "sex" in request and release.wait(20))
+    application.scorer.explain = lambda request: {"prediction_id": "e"}
+    built = front(application)
+    regimen = {"backbone": "folfox", "biologic": "none"}
+    asked = {**GOOD, "regimen": regimen}
+    async with built.client() as client:
+        body = {"patients": [GOOD["patient"]]}
+        batches = [asyncio.create_task(client.post("/predict_batch", json=body)) for _ in range(10)]
+        while built.routes.batches.inside < 10:
+            await asyncio.sleep(0.01)
+        assert (await client.post("/explain", json=asked)).status_code == 200
+        padded = json.dumps(GOOD) + " " * 10_000
+        assert (await client.post("/predict", content=padded, headers=JSON)).status_code == 200
+        assert not any(batch.done() for batch in batches)
+        release.set()
+        assert {answer.status_code for answer in await asyncio.gather(*batches)} == {200}
+
+
+async def test_explanations_beyond_those_that_may_wait_are_turned_away(front, small):
+    release = threading.Event()
+    application = small()
+    application.scorer.explain = lambda request: release.wait(20) and {"prediction_id": "e"}
+    built = front(application)
+    asked = {**GOOD, "regimen": {"backbone": "folfox", "biologic": "none"}}
+    async with built.client() as client:
+        tasks = [asyncio.create_task(client.post("/explain", json=asked)) for _ in range(11)]
+        while built.routes.explanations.inside < 9:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        release.set()
+        answers = await asyncio.gather(*tasks)
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [503] * 2
+    assert built.routes.explanations.inside == 0
 
 
 async def test_metrics_count_without_taking_labels_from_the_client(front):

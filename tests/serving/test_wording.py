@@ -63,3 +63,24 @@ def test_a_comparison_is_told_that_it_takes_two(count, code):
         "regimens": (code, "Give exactly two regimens: the answer is the first minus the second.")
     }
     assert refused(PATIENT, MODELS.compare)["regimens"][0] == "missing_required"
+
+
+def batch(patients: int, regimens: int | None = None) -> dict[str, Any]:
+    spec = load_specification()
+    plans = [
+        {"backbone": regimen.backbone, "biologic": regimen.biologic, "planned_cycles": cycles}
+        for cycles in (1, 2, 3)
+        for regimen in spec.regimens.all()
+    ]
+    several = {} if regimens is None else {"regimens": plans[:regimens]}
+    return {"patients": [PATIENT["patient"]] * patients, **several}
+
+
+def test_a_batch_is_bounded_by_patients_times_regimens_and_told_what_to_send():
+    for fits in (batch(1000), batch(1000, 20), batch(333, 60)):
+        MODELS.batch.model_validate_json(json.dumps(fits))
+    code, message = refused(batch(1000, 60), MODELS.batch)["patients"]
+    assert code == "too_many_answers"
+    for number in ("1000 patients under 60 regimens", "60000 answers", "at most 20000", "333 patients", "20 regimens"):
+        assert number in message
+    assert refused(batch(334, 60), MODELS.batch)["patients"][0] == "too_many_answers"
