@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from serving.ledger.database import Database
 from serving.ledger.entry import canonical, parts
 from serving.ledger.packing import unpack
 from serving.ledger.table import entries
+from serving.private import private
 
 
 def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
@@ -38,8 +38,7 @@ def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
     count, seal = 0, hashlib.sha256()
     wanted = sa.select(entries).where(entries.c.seq >= since).order_by(entries.c.seq)
     try:
-        handle = os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "wb") as file, database.reading() as connection:
+        with open(half, "wb", opener=private) as file, database.reading() as connection:
             for row in connection.execution_options(yield_per=200).execute(wanted):
                 written = line(row)
                 file.write(written)

@@ -11,6 +11,7 @@ from typing import Any
 
 from features import Kind
 from serving.ledger.errors import LedgerError
+from serving.private import private
 
 CSV, PARQUET = ".csv", ".parquet"
 
@@ -27,7 +28,7 @@ class Column:
 
 
 def write_rows(out: Path, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows; a column without any value is left out. Returns their number.
+    """Write rows, for the owner of the file alone; a column without any value is left out. Returns their number.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def write_rows(out: Path, columns: Sequence[Column], rows: Iterable[Mapping[str,
     kept = list(rows)
     columns = [c for c in columns if any(row.get(c.name) is not None for row in kept)]
     if out.suffix == CSV:
-        with out.open("w", encoding="utf-8", newline="") as file:
+        with open(out, "w", encoding="utf-8", newline="", opener=private) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([c.name for c in columns])
             writer.writerows([_text(row.get(c.name)) for c in columns] for row in kept)
@@ -76,7 +77,8 @@ def _parquet(out: Path, columns: Sequence[Column], rows: Sequence[Mapping[str, A
     arrays = [
         pa.array([_typed(row.get(c.name), c.kind) for row in rows], types.get(c.kind, pa.string())) for c in columns
     ]
-    pq.write_table(pa.Table.from_arrays(arrays, names=[c.name for c in columns]), out)
+    with open(out, "wb", opener=private) as file:
+        pq.write_table(pa.Table.from_arrays(arrays, names=[c.name for c in columns]), file)
 
 
 def _typed(value: Any, kind: Kind) -> Any:

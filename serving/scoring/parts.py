@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from serving.private import private
+
 _STATE = "run.json"
 _REJECT_COLUMNS = ("row", "field", "code", "message")
 
@@ -30,7 +32,7 @@ class Parts:
     """The folder of a run, beside its output.
 
     A part is written under another name, forced to disk, and renamed; its rejected rows come before it. So a part
-    that is there is whole.
+    that is there is whole. All of it is for its owner alone.
     """
 
     out: Path
@@ -60,7 +62,7 @@ class Parts:
         """
         state = self.folder / _STATE
         if not self.folder.exists():
-            self.folder.mkdir(parents=True)
+            self.folder.mkdir(0o700, parents=True)
             _write(state, json.dumps(identity, indent=1, sort_keys=True))
             return
         if not resume:
@@ -89,12 +91,12 @@ class Parts:
         rows = list(rejected)
         if rows:
             partial = self._partial(self._rejects_of(index))
-            with partial.open("w", encoding="utf-8", newline="") as file:
+            with open(partial, "w", encoding="utf-8", newline="", opener=private) as file:
                 csv.writer(file).writerows(rows)
                 _sync(file)
             partial.replace(self._rejects_of(index))
         partial = self._partial(self._part(index))
-        with partial.open("wb") as file:
+        with open(partial, "wb", opener=private) as file:
             parquet.write_table(table, file, **COMPRESSION)
             _sync(file)
         partial.replace(self._part(index))
@@ -110,7 +112,7 @@ class Parts:
         partial = self.folder / "whole.parquet.partial"
         written = 0
         writer: parquet.ParquetWriter | None = None
-        with partial.open("wb") as file:
+        with open(partial, "wb", opener=private) as file:
             for index in range(chunks):
                 table = parquet.read_table(self._part(index), memory_map=True)
                 if writer is None:
@@ -135,7 +137,7 @@ class Parts:
             return 0
         problems = 0
         partial = self.folder / "rejects.csv.partial"
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with open(partial, "w", encoding="utf-8", newline="", opener=private) as file:
             csv.writer(file).writerow(_REJECT_COLUMNS)
             for path in lists:
                 text = path.read_text("utf-8")
@@ -158,7 +160,7 @@ class Parts:
 
 def _write(path: Path, text: str) -> None:
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with open(partial, "w", encoding="utf-8", opener=private) as file:
         file.write(text)
         _sync(file)
     partial.replace(path)

@@ -1,5 +1,7 @@
 """From the ledger to files that the real readers, validation and the monitor take."""
 
+import os
+
 import pytest
 import yaml
 from pydantic_core import to_json
@@ -66,6 +68,19 @@ def full(tmp_path_factory, scorer, spec, simulated):
         with Ledger(f"sqlite:///{tmp_path_factory.mktemp('full') / 'ledger.db'}", "k" * 40, spec=spec) as ledger:
             made = [kept(ledger, scorer, spec, row, None) for row in simulated.to_dict("records")]
             yield ledger, made
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_files_are_for_their_owner_alone(full, spec, tmp_path, suffix):
+    ledger, _ = full
+    files = [tmp_path / f"{name}{suffix}" for name in ("registry", "predictions", "outcomes")]
+    files[0].touch(0o644)
+    before = os.umask(0o022)
+    try:
+        cohort(ledger, spec, files[0], predictions=files[1], outcomes=files[2])
+    finally:
+        os.umask(before)
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -143,6 +143,26 @@ def test_a_row_that_a_request_would_refuse_is_set_aside_with_its_number_and_no_v
     assert "212" not in capsys.readouterr().err
 
 
+def test_what_is_written_of_patients_is_for_their_owner_alone(tmp_path, bundle, monkeypatch):
+    out, seen = tmp_path / "out.parquet", set()
+    finish = Parts.finish
+
+    def finished(parts, *given):
+        seen.update(path.stat().st_mode & 0o077 for path in (parts.folder, *parts.folder.iterdir()))
+        return finish(parts, *given)
+
+    monkeypatch.setattr(Parts, "finish", finished)
+    out.write_bytes(b"an earlier one, that all may read")
+    out.chmod(0o644)
+    before = os.umask(0o022)
+    try:
+        assert score(write(tmp_path / "in.csv", [{"age_years": 60}, {"age_years": 212}]), out, bundle) == 1
+    finally:
+        os.umask(before)
+    assert seen == {0}
+    assert {(tmp_path / n).stat().st_mode & 0o777 for n in ("out.parquet", "out.rejects.csv")} == {0o600}
+
+
 def test_a_row_with_too_many_columns_is_named_and_costs_no_other(tmp_path, bundle):
     data = tmp_path / "in.csv"
     data.write_text("age_years,sex\n60,male\n61,male,and more\n62,female\n63\n64,male\n")
