@@ -25,6 +25,9 @@ LOCK_WITHIN = 5
 #: Bytes written after which sqlite's log is copied into the database.
 LOG_BYTES = 4 * 1024 * 1024
 
+#: Bytes to which the log is cut when it is written from its start again: a reader that takes long makes it grow.
+LOG_KEPT = 4 * LOG_BYTES
+
 #: A payload of 11 kB fills two pages of 8 kB; with pages of 4 kB it takes more of them, with 16 kB more bytes.
 PAGE = 8192
 
@@ -82,6 +85,7 @@ class Database:
                 f"synchronous={self.synchronous.upper()}",
                 # The log is copied beside the requests, see `tidy`.
                 "wal_autocheckpoint=0",
+                f"journal_size_limit={LOG_KEPT}",
             ]
         engine = sa.create_engine(
             address,
