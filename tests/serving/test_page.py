@@ -69,6 +69,11 @@ def test_every_asked_field_is_on_the_page_once():
     assert [f["name"] for f in embedded()["fields"]] == [f.name for f in SPEC.asked]
 
 
+def test_no_label_repeats_the_unit_that_stands_beside_it():
+    for field in (*SPEC.fields.values(), *SPEC.derived.values()):
+        assert not set((field.unit or "").lower().split()) & set(field.label.lower().split()), field.label
+
+
 def test_every_regimen_can_be_ticked_and_planned():
     rows = re.findall(r'data-backbone="(\w+)"(.*?)</fieldset>', PAGE, re.S)
     ticked = {(b, a) for b, inside in rows for a in re.findall(r'data-biologic="(\w+)"', inside)}
