@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -230,7 +231,8 @@ class Ledger:
             As `append`.
         """
         predicted = self.followed(prediction_id)
-        problems = self._rules().problems(values, predicted.record["inputs"]["entered"])
+        made = dt.datetime.fromisoformat(predicted.at).date()
+        problems = self._rules().problems(values, predicted.record["inputs"]["entered"], made)
         if problems:
             raise InvalidValues(problems)
         told = {name: value for name, value in values.items() if value is not None}

@@ -15,6 +15,7 @@ from features.facts import patient_facts, regimen_facts
 from serving.ledger import entry
 from serving.ledger.caller import Caller
 from serving.ledger.entry import Content, Index
+from serving.ledger.limits import load_limits
 from serving.ledger.names import load_names
 
 #: Texts that may be kept: the name of a site, not a sentence.
@@ -85,7 +86,7 @@ class OutcomeRules:
         return (self.names.keys.start, self.names.plan.backbone, self.names.plan.biologic)
 
     def problems(
-        self, values: Mapping[str, Any], entered: Mapping[str, Any], today: dt.date | None = None
+        self, values: Mapping[str, Any], entered: Mapping[str, Any], predicted: dt.date, today: dt.date | None = None
     ) -> list[Problem]:
         """Judge a report.
 
@@ -95,6 +96,8 @@ class OutcomeRules:
             As JSON gives them; None is not known.
         entered
             What was entered for the prediction, by field.
+        predicted
+            The day on which it was made.
 
         Returns
         -------
@@ -104,6 +107,10 @@ class OutcomeRules:
         known = {name: value for name, value in values.items() if value is not None}
         found = [p for name, value in known.items() if (p := self._alone(name, value, today)) is not None]
         found += [self._missing(name) for name in self.required if name not in known]
+        start = self.names.keys.start
+        if start in known and start not in {problem.field for problem in found}:
+            far = load_limits().start.problem(self.spec.fields[start], _day(known[start]), predicted)
+            found += [] if far is None else [far]
         if not found:
             found += self._together(known, entered)
         return found

@@ -1,5 +1,6 @@
 """No answer without its record: predictions, outcomes and a board's own estimates reach the ledger first."""
 
+import datetime as dt
 import hashlib
 import json
 import sqlite3
@@ -139,7 +140,7 @@ async def test_once_a_fault_of_the_ledger_has_passed_the_service_is_ready_withou
 async def test_an_outcome_is_recorded_once_and_corrected_without_losing_the_first(recording, ledger):
     async with recording.client() as client:
         made = (await predict(client)).json()["prediction_id"]
-        values = {"index_date": "2025-01-10", "conversion_12m": False, **STARTED}
+        values = {"index_date": dt.date.today().isoformat(), "conversion_12m": False, **STARTED}
         body = {"prediction_id": made, "values": values}
         first = await client.post("/outcomes", json=body)
         repeated = await client.post("/outcomes", json=body)
@@ -260,7 +261,7 @@ async def test_without_a_ledger_neither_is_answered(front, application, asked):
 async def test_what_became_of_a_patient_belongs_to_a_prediction_and_to_nothing_else(recording, ledger, asked):
     async with recording.client() as client:
         made = (await asked(client)).json()["prediction_id"]
-        values = {"index_date": "2025-01-10", "conversion_12m": False, **STARTED}
+        values = {"index_date": dt.date.today().isoformat(), "conversion_12m": False, **STARTED}
         outcome = await client.post("/outcomes", json={"prediction_id": made, "values": values})
         body = {"prediction_id": made, "regimen": REGIMEN, "outcome": "conversion_12m", "probability": 0.3}
         estimate = await client.post("/estimates", json=body)

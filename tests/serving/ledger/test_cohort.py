@@ -1,11 +1,13 @@
 """From the ledger to files that the real readers, validation and the monitor take."""
 
+import datetime as dt
 import os
 
 import pytest
 import yaml
 from pydantic_core import to_json
 
+import serving.ledger.job as job
 from features import Patients
 from serving.answer import Scorer
 from serving.ledger import Caller, Ledger, LedgerError, Prediction
@@ -40,8 +42,8 @@ def value(cell):
     return cell.item() if hasattr(cell, "item") else cell
 
 
-def kept(ledger, scorer, spec, row, at, patient=None):
-    """Answer, keep and report one simulated patient; returns what was reported."""
+def kept(ledger, scorer, spec, row, patient=None):
+    """Answer one simulated patient before cycle 1, keep and report; returns what was reported."""
     asked = {f.name: value(row.get(f.name)) for f in spec.asked}
     names = load_names(spec)
     plan = {part: value(row[name]) for part, name in names.plan.model_dump().items()}
@@ -50,7 +52,10 @@ def kept(ledger, scorer, spec, row, at, patient=None):
     request = {"patient": asked, "regimens": [regimen], "profile": "eu"}
     answer = scorer.answer(request)
     one = Prediction(answer, to_json(answer), request, 3.0, Caller("board"), patient)
-    ledger.append_sync([one])
+    before = dt.date.fromisoformat(value(row[names.keys.start])) - dt.timedelta(days=10)
+    with pytest.MonkeyPatch.context() as then:
+        then.setattr(job, "now", lambda: f"{before}T10:00:00.000000+00:00")
+        ledger.append_sync([one])
     later = ledger._rules().fields
     told = {n: value(row.get(n)) for n in later if value(row.get(n)) is not None}
     ledger.record_outcome(one.id, told)
@@ -60,14 +65,9 @@ def kept(ledger, scorer, spec, row, at, patient=None):
 @pytest.fixture(scope="module")
 def full(tmp_path_factory, scorer, spec, simulated):
     """A ledger of predictions made before cycle 1, each with what became of the patient."""
-    import serving.ledger.job as job
-
-    with pytest.MonkeyPatch.context() as then:
-        # Before any simulated patient began.
-        then.setattr(job, "now", lambda: "2009-01-15T10:00:00.000000+00:00")
-        with Ledger(f"sqlite:///{tmp_path_factory.mktemp('full') / 'ledger.db'}", "k" * 40, spec=spec) as ledger:
-            made = [kept(ledger, scorer, spec, row, None) for row in simulated.to_dict("records")]
-            yield ledger, made
+    with Ledger(f"sqlite:///{tmp_path_factory.mktemp('full') / 'ledger.db'}", "k" * 40, spec=spec) as ledger:
+        made = [kept(ledger, scorer, spec, row) for row in simulated.to_dict("records")]
+        yield ledger, made
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -119,7 +119,7 @@ def test_the_monitor_reads_both_files_and_finds_what_was_answered(full, scorer, 
 
 def test_an_outcome_told_by_its_own_name_keeps_the_others_told_by_fields(ledger, scorer, spec, simulated, tmp_path):
     rows = [r for r in simulated.to_dict("records") if value(r["local_treatment"]) == "none"][:2]
-    (one, told), _ = (kept(ledger, scorer, spec, row, None) for row in rows)
+    (one, told), _ = (kept(ledger, scorer, spec, row) for row in rows)
     ledger.record_outcome(one.id, {**told, "objective_response": True, "resection_12m": False})
     cohort(ledger, spec, tmp_path / "registry.csv")
     read = read_registry(tmp_path / "registry.csv", spec)
@@ -127,7 +127,7 @@ def test_an_outcome_told_by_its_own_name_keeps_the_others_told_by_fields(ledger,
 
 
 def test_the_latest_report_stands(ledger, scorer, spec, simulated, tmp_path):
-    one, told = kept(ledger, scorer, spec, simulated.to_dict("records")[0], None)
+    one, told = kept(ledger, scorer, spec, simulated.to_dict("records")[0])
     ledger.record_outcome(one.id, {**told, "site_id": "corrected"})
     cohort(ledger, spec, tmp_path / "registry.csv")
     assert read_registry(tmp_path / "registry.csv", spec).frame["site_id"].tolist() == ["corrected"]
@@ -136,14 +136,14 @@ def test_the_latest_report_stands(ledger, scorer, spec, simulated, tmp_path):
 def test_of_a_patient_with_several_predictions_one_row_is_written(ledger, scorer, spec, simulated, tmp_path):
     row, patient = simulated.to_dict("records")[0], ledger.pseudonym("one patient")
     for _ in range(2):
-        kept(ledger, scorer, spec, row, None, patient)
+        kept(ledger, scorer, spec, row, patient)
     made = cohort(ledger, spec, tmp_path / "registry.csv")
     assert made.rows == {"registry.csv": 1}
     assert made.left_out == {"earlier predictions of the same patient": 1}
 
 
 def test_comparisons_and_explanations_are_no_patients(ledger, scorer, spec, simulated, looked, tmp_path):
-    kept(ledger, scorer, spec, simulated.to_dict("records")[0], None)
+    kept(ledger, scorer, spec, simulated.to_dict("records")[0])
     before = cohort(ledger, spec, tmp_path / "before.csv")
     ledger.append_sync(looked())
     after = cohort(ledger, spec, tmp_path / "after.csv")
@@ -154,7 +154,7 @@ def test_comparisons_and_explanations_are_no_patients(ledger, scorer, spec, simu
 def test_what_lacks_an_outcome_or_a_site_is_said(ledger, scorer, spec, simulated, predicted, tmp_path):
     with pytest.raises(LedgerError, match="No prediction has an outcome"):
         cohort(ledger, spec, tmp_path / "registry.csv")
-    one, told = kept(ledger, scorer, spec, simulated.to_dict("records")[0], None)
+    one, told = kept(ledger, scorer, spec, simulated.to_dict("records")[0])
     ledger.append_sync([predicted()])
     ledger.record_outcome(one.id, {**told, "site_id": None})
     with pytest.raises(LedgerError, match="--site"):

@@ -1,5 +1,6 @@
 """The commands: what they print, write and exit with."""
 
+import datetime as dt
 import json
 import sqlite3
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from serving.ledger import LedgerError, LedgerUnavailable, open_ledger
 from serving.ledger.command import run_cohort, run_export, run_retention, run_verify
 
-STARTED = {"index_date": "2999-02-01", "planned_backbone": "folfox", "planned_biologic": "none"}
+STARTED = {"index_date": dt.date.today().isoformat(), "planned_backbone": "folfox", "planned_biologic": "none"}
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def store(tmp_path, predicted, spec):
     with open_ledger({}, tmp_path / "store", spec=spec) as ledger:
         one = predicted()
         ledger.append_sync([one, predicted()])
-        ledger.record_outcome(one.id, {**STARTED, "index_date": "2024-02-01"})
+        ledger.record_outcome(one.id, STARTED)
     return tmp_path / "store"
 
 

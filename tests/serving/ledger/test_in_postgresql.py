@@ -15,7 +15,13 @@ from serving.ledger.retention import retention
 from serving.ledger.verify import Break, verify
 from tests.postgresql import started
 
-STARTED = {"index_date": "2023-02-01", "planned_backbone": "folfox", "planned_biologic": "none", "site_id": "A"}
+RECENT = dt.date.today() - dt.timedelta(days=40)
+STARTED = {
+    "index_date": RECENT.isoformat(),
+    "planned_backbone": "folfox",
+    "planned_biologic": "none",
+    "site_id": "A",
+}
 TABLE = "resecta_ledger"
 
 

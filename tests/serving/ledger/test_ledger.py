@@ -1,7 +1,9 @@
 """What is appended is there, once, as it was sent; what cannot be written is never acknowledged."""
 
 import asyncio
+import datetime as dt
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
+import serving.ledger.job as job
 from features import InvalidValues
 from serving.ledger import (
     Caller,
@@ -21,13 +24,20 @@ from serving.ledger import (
     LedgerError,
     LedgerUnavailable,
     Limits,
+    database,
     estimate_problems,
     open_ledger,
     writer,
 )
 from serving.ledger.verify import verify
 
-STARTED = {"index_date": "2023-02-01", "planned_backbone": "folfox", "planned_biologic": "none", "site_id": "A"}
+RECENT = dt.date.today() - dt.timedelta(days=40)
+STARTED = {
+    "index_date": RECENT.isoformat(),
+    "planned_backbone": "folfox",
+    "planned_biologic": "none",
+    "site_id": "A",
+}
 
 
 def whole(ledger):
@@ -202,7 +212,7 @@ def test_a_key_used_for_other_values_is_a_conflict(ledger, predicted):
     ledger.append_sync([one])
     ledger.record_outcome(one.id, STARTED, idempotency_key="x")
     with pytest.raises(Conflict):
-        ledger.record_outcome(one.id, {**STARTED, "index_date": "2023-02-02"}, idempotency_key="x")
+        ledger.record_outcome(one.id, {**STARTED, "index_date": dt.date.today().isoformat()}, idempotency_key="x")
 
 
 def test_a_correction_is_a_new_revision_and_loses_none_before_it(ledger, predicted):
@@ -236,6 +246,11 @@ def test_one_report_from_many_threads_is_one_entry(ledger, predicted):
         ({**STARTED, "site_id": "the patient said so"}, {("site_id", "malformed")}),
         ({**STARTED, "conversion_12m": 1}, {("conversion_12m", "wrong_type")}),
         ({**STARTED, "index_date": "2999-01-01"}, {("index_date", "in_the_future")}),
+        ({**STARTED, "index_date": "1990-03-01"}, {("index_date", "far_from_prediction")}),
+        (
+            {**STARTED, "index_date": (dt.date.today() - dt.timedelta(days=368)).isoformat(), "conversion_12m": 3},
+            {("index_date", "far_from_prediction"), ("conversion_12m", "wrong_type")},
+        ),
         ({**STARTED, "planned_cycles": 40}, {("planned_cycles", "above_hard_limit")}),
         ({**STARTED, "resection_12m": False, "conversion_12m": True}, {("conversion_12m", "outcome_without_parent")}),
         (
@@ -258,6 +273,21 @@ def test_an_outcome_that_the_specification_refuses_is_not_kept(ledger, predicted
         str(v) in p.message for p in refusal.value.problems for v in values.values() if str(v) == "2999-01-01"
     )
     assert ledger.outcomes(one.id) == ()
+
+
+def test_a_start_within_a_year_of_the_prediction_is_kept_and_one_long_after_it_is_not(ledger, predicted, monkeypatch):
+    old, recent = predicted(), predicted()
+    with monkeypatch.context() as then:
+        then.setattr(job, "now", lambda: "2020-01-15T10:00:00.000000+00:00")
+        ledger.append_sync([old])
+    ledger.append_sync([recent])
+    for day in ("2019-01-15", "2020-02-01", "2021-01-15"):
+        assert ledger.record_outcome(old.id, {**STARTED, "index_date": day}).revision
+    for one, day in ((old, "2021-01-16"), (old, "2019-01-13"), (recent, "2020-02-01")):
+        with pytest.raises(InvalidValues, match="more than 366 days from the prediction") as refusal:
+            ledger.record_outcome(one.id, {**STARTED, "index_date": day})
+        assert [p.field for p in refusal.value.problems] == ["index_date"]
+        assert day not in str(refusal.value)
 
 
 def test_an_outcome_of_no_prediction_is_a_key_error(ledger):
@@ -352,6 +382,25 @@ def test_a_disk_that_is_full_still_is_not_taken_for_one_that_has_room(file, pred
         assert "SQLITE_FULL" in probed()
         room(2**30)
         assert probed() is None
+        assert whole(ledger)
+
+
+def test_a_log_that_grew_beneath_a_long_reader_is_short_again_once_it_is_done(file, predicted, key, monkeypatch):
+    monkeypatch.setattr(database, "LOG_KEPT", 2**20)
+
+    def length():
+        return file.with_name("ledger.db-wal").stat().st_size
+
+    with Ledger(f"sqlite:///{file}", key) as ledger:
+        with ledger.database.reading() as connection:
+            connection.exec_driver_sql("select count(*) from resecta_ledger").fetchall()
+            for _ in range(12):
+                ledger.append_sync([predicted(digests={"data": os.urandom(2**19).hex()})])
+            ledger.database.tidy()
+            grown = length()
+        ledger.database.tidy()
+        ledger.append_sync([predicted()])
+        assert length() <= 2**20 < grown
         assert whole(ledger)
 
 
