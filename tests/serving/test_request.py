@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from features import Kind, Specification, Time, load_specification
 from features.specification import read_parts
+from serving.planned import MOST_REGIMENS
 from serving.problems import problems_in
-from serving.request import MOST_PATIENTS, MOST_REGIMENS, request_models
+from serving.request import MOST_PATIENTS, request_models
 
 SPEC = load_specification()
 MODELS = request_models(SPEC)
