@@ -62,6 +62,7 @@ export class PairView {
     const [words, reach90] = headline.words.split("; ");
     return [
       make("div", { class: "sides" }, compared.map((regimen, i) => this.#side(["First", "Second"][i], [first, second][i], regimen))),
+      make("h4", {}, "First minus second"),
       make(
         "p",
         { class: "headline" },

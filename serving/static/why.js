@@ -93,7 +93,7 @@ function drivers({ typical, probability, drivers: all }) {
     make(
       "li",
       { class: "driver" },
-      make("span", { class: "what" }, label, value ? make("span", { class: "value" }, ` ${printed(value)}`) : null),
+      make("span", { class: "what" }, label, value ? [" ", make("span", { class: "value" }, printed(value))] : null),
       signedBar(size, reach),
       make(
         "span",
