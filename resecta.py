@@ -448,13 +448,30 @@ def ledger_cohort(
 @ledger.command("export")
 def ledger_export(
     out: Annotated[Path, typer.Option(help="JSON lines to write, readable by you alone.")],
-    since: Annotated[int, typer.Option(min=1, help="First entry.")] = 1,
+    after: Annotated[str | None, typer.Option(help="Number of the entry behind which to begin.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only entries of a kind, such as prediction or outcome.")] = None,
+    since: Annotated[str | None, typer.Option(help="Written then or later, such as 2026-03-01T00:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Written before then.")] = None,
+    model_version: Annotated[str | None, typer.Option(help="Answered by this version.")] = None,
+    caller: Annotated[str | None, typer.Option(help="Asked with the token of this name.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Keyed hash of a patient reference, as entries hold it.")] = None,
+    prediction_id: Annotated[str | None, typer.Option(help="An answer, and everything written about it.")] = None,
     store: Store_ = None,
 ) -> None:
-    """Write every entry for an audit."""
+    """Write every entry for an audit, or those that GET /audit would give for the same filters."""
     from serving.ledger.command import run_export
 
-    raise typer.Exit(run_export(os.environ, _store(store).folder, out, since=since))
+    asked = {
+        "after": after,
+        "kind": kind,
+        "since": since,
+        "until": until,
+        "model_version": model_version,
+        "caller": caller,
+        "patient": patient,
+        "prediction_id": prediction_id,
+    }
+    raise typer.Exit(run_export(os.environ, _store(store).folder, out, asked=asked))
 
 
 @ledger.command("retention")

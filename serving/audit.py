@@ -21,8 +21,9 @@ from starlette.types import Receive, Scope, Send
 
 from features import Problem
 from serving.ledger import Kind, Ledger, LedgerError
-from serving.ledger.page import AT_ONCE, Page, Wanted, find, read
+from serving.ledger.page import AT_ONCE, Page, find, read
 from serving.ledger.verify import Verdict, verify
+from serving.ledger.wanted import Wanted
 from serving.measures import Measures
 from serving.problems import BODY, Refusal, refuse
 from serving.query import Parameter, read_query
@@ -138,6 +139,9 @@ ENTRIES: Final = (
         description="An answer, and everything that was written about it.",
     ),
 )
+
+#: What an export takes too: all but the length of a page.
+FILTERS: Final = tuple(parameter for parameter in ENTRIES if parameter.name != "limit")
 
 WALK: Final = (
     Parameter(

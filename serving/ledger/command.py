@@ -18,6 +18,7 @@ from serving.ledger.ledger import Ledger
 from serving.ledger.opening import ADDRESS, open_ledger
 from serving.ledger.retention import retention
 from serving.ledger.verify import verify
+from serving.ledger.wanted import Wanted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,19 +124,47 @@ def run_cohort(
 
 
 def run_export(
-    environment: Mapping[str, str], store: Path, out: Path, *, since: int = 1, console: Console | None = None
+    environment: Mapping[str, str],
+    store: Path,
+    out: Path,
+    *,
+    asked: Mapping[str, str | None] | None = None,
+    console: Console | None = None,
 ) -> int:
-    """Write the ledger as JSON lines.
+    """Write the ledger, or what is asked for of it, as JSON lines.
+
+    Parameters
+    ----------
+    asked
+        Filters as text, under the names that ``GET /audit`` takes (``after``, ``kind``, ``since``, ``until``,
+        ``model_version``, ``caller``, ``patient``, ``prediction_id``); what is None does not matter.
 
     Returns
     -------
     int
-        0 written, 2 it cannot be read or written.
+        0 written, 2 asked wrongly, or it cannot be read or written.
     """
+    # An address and a command are read by the same rules; the server's modules are loaded for this command alone.
+    from serving.audit import FILTERS
+
+    given = {name: text for name, text in (asked or {}).items() if text is not None}
+    wanted, wrong = {}, []
+    for parameter in FILTERS:
+        if parameter.name in given:
+            try:
+                wanted[parameter.name] = parameter.read(given[parameter.name])
+            except (ValueError, OverflowError):
+                wrong.append(f"--{parameter.name.replace('_', '-')} takes {parameter.allowed}.")
+    if "since" in wanted and "until" in wanted and wanted["since"] >= wanted["until"]:
+        wrong.append("--until must be later than --since.")
+    if wrong:
+        return _say(console, "\n".join(wrong), Code.USAGE)
 
     def work(ledger: Ledger, terminal: Console) -> int:
-        count, digest = export(ledger.database, out, since)
+        count, digest = export(ledger.database, out, Wanted(**wanted))
         terminal.print(f"{count:,} entries in {out.name}, readable by you alone. SHA-256 {digest}", soft_wrap=True)
+        if set(wanted) - {"after"}:
+            terminal.print("Not every entry is in it: each hash can be found again, the chain between them cannot.")
         return Code.DONE
 
     return _with(environment, store, console, work, Code.USAGE)

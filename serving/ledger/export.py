@@ -12,11 +12,12 @@ from serving.ledger.database import Database
 from serving.ledger.entry import canonical, parts
 from serving.ledger.packing import unpack
 from serving.ledger.table import entries
+from serving.ledger.wanted import Wanted
 from serving.private import private
 
 
-def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
-    """Write every entry from `since` on, one line each.
+def export(database: Database, out: Path, wanted: Wanted | None = None) -> tuple[int, str]:
+    """Write every entry that is wanted, one line each; all of them where nothing is said.
 
     A line holds the entry's columns, its `record`, and where something was answered the `answer` as it was sent.
     The digest is SHA-256 of the record as canonical JSON (sorted names, no spaces) and, where there is an answer, a
@@ -36,10 +37,11 @@ def export(database: Database, out: Path, since: int = 1) -> tuple[int, str]:
     """
     half = out.with_name(f".{out.name}.part")
     count, seal = 0, hashlib.sha256()
-    wanted = sa.select(entries).where(entries.c.seq >= since).order_by(entries.c.seq)
+    wanted = wanted or Wanted()
+    some = sa.select(entries).where(entries.c.seq > wanted.after, *wanted.conditions()).order_by(entries.c.seq)
     try:
         with open(half, "wb", opener=private) as file, database.reading() as connection:
-            for row in connection.execution_options(yield_per=200).execute(wanted):
+            for row in connection.execution_options(yield_per=200).execute(some):
                 written = line(row)
                 file.write(written)
                 seal.update(written)

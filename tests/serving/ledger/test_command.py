@@ -7,8 +7,9 @@ import sqlite3
 import pytest
 from rich.console import Console
 
-from serving.ledger import LedgerError, LedgerUnavailable, open_ledger
+from serving.ledger import Caller, LedgerError, LedgerUnavailable, open_ledger
 from serving.ledger.command import run_cohort, run_export, run_retention, run_verify
+from serving.ledger.entry import now
 
 STARTED = {"index_date": dt.date.today().isoformat(), "planned_backbone": "folfox", "planned_biologic": "none"}
 
@@ -112,6 +113,53 @@ def test_export_is_for_its_owner_alone(store, console, tmp_path):
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
     assert len((tmp_path / "audit.jsonl").read_text("utf-8").splitlines()) == 4
     assert run_export({}, store, tmp_path / "nowhere" / "audit.jsonl", console=console) == 2
+
+
+def exported(store, console, out, **asked):
+    assert run_export({}, store, out, asked=asked, console=console) == 0
+    return [json.loads(line)["seq"] for line in out.read_text("utf-8").splitlines()]
+
+
+def test_an_export_takes_the_filters_of_an_audit(store, console, predicted, spec, tmp_path):
+    with open_ledger({}, store, spec=spec) as ledger:
+        one = predicted("2", caller=Caller("other"), patient=ledger.pseudonym("H-1"))
+        ledger.append_sync([one])
+        middle = now()
+        ledger.record_outcome(one.id, STARTED)
+    out = tmp_path / "audit.jsonl"
+    for asked, seqs in (
+        ({}, [1, 2, 3, 4, 5, 6]),
+        ({"kind": None, "after": "4"}, [5, 6]),
+        ({"kind": "outcome"}, [4, 6]),
+        ({"kind": "outcome", "since": middle.replace("+00:00", "Z")}, [6]),
+        ({"kind": "prediction", "until": middle}, [2, 3, 5]),
+        ({"model_version": "2"}, [5]),
+        ({"caller": "other"}, [5]),
+        ({"patient": one.patient}, [5]),
+        ({"prediction_id": one.id}, [5, 6]),
+    ):
+        assert exported(store, console, out, **asked) == seqs, asked
+    assert "the chain between them cannot" in console.export_text()
+
+
+def test_an_export_asked_wrongly_names_every_option_and_no_value(store, console, tmp_path):
+    asked = {"kind": "luck", "since": "yesterday", "patient": "H-4711", "model_version": None}
+    assert run_export({}, store, tmp_path / "x.jsonl", asked=asked, console=console) == 2
+    times = {"since": "2026-03-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+    assert run_export({}, store, tmp_path / "x.jsonl", asked=times, console=console) == 2
+    text = console.export_text()
+    assert all(option in text for option in ("--kind takes one of", "--since takes", "--patient takes", "--until must"))
+    assert "4711" not in text and not (tmp_path / "x.jsonl").exists()
+
+
+def test_the_command_line_offers_every_filter_of_an_audit():
+    from typer.testing import CliRunner
+
+    import resecta
+    from serving.audit import FILTERS
+
+    told = CliRunner().invoke(resecta.app, ["ledger", "export", "--help"], env={"COLUMNS": "160"}).output
+    assert [p.name for p in FILTERS if f"--{p.name.replace('_', '-')}" not in told] == []
 
 
 def test_retention_asked_wrongly_exits_with_2(store, console):
