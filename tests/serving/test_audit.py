@@ -306,7 +306,7 @@ async def test_a_page_of_thousands_is_not_held_in_memory(audited, ledger):
 
 
 async def test_a_client_that_stops_reading_is_cut_off_and_its_place_comes_back(audited, ledger, monkeypatch):
-    monkeypatch.setattr(gate, "ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(gate, "READ_WITHIN", 0.2)
     ledger.append_sync([drafted() for _ in range(3 * AT_ONCE)])
     got = []
 
