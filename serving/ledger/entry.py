@@ -70,7 +70,7 @@ class Content:
 
 
 class Draft(Protocol):
-    """What is to be written. `content` is called in the writer's thread, so that making it delays no request.
+    """What is to be written. `content` is called where it is committed: on the event loop, or in the writer's thread.
 
     Attributes
     ----------

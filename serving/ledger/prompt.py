@@ -3,7 +3,8 @@
 A thread that writes takes the interpreter's lock from the one that answers a dozen times a commit, and waits for it as
 often: under load that took six times as long as the writing itself, and made answers come in bursts. So requests that
 are answered in one turn of the loop are committed together at its end, where they are. Whatever could make the loop
-wait is left to the thread: a lock that another process holds, and a disk that takes long.
+wait is left to the thread: a lock that another process holds, and a disk that was slow. That it is slow shows only by a
+commit that was: this one the loop has waited for.
 """
 
 from __future__ import annotations

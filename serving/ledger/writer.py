@@ -1,4 +1,9 @@
-"""Group commit: whatever waits is written in one transaction, by the event loop itself or by one thread a process."""
+"""Group commit: whatever waits is written in one transaction.
+
+What one turn of an event loop answered is committed by the loop itself, see `serving.ledger.prompt`. One thread a
+process writes the rest: many entries at once, what other threads append, and all of it while another process holds
+the database, while the disk is slow, and in PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +66,7 @@ class Writer:
     Parameters
     ----------
     wrote
-        Called in the writer's thread after each transaction, with the number of entries; for measures.
+        Called after each transaction with the number of entries, by whichever thread committed; for measures.
     """
 
     def __init__(
