@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,15 @@ class Recorder:
         self._ledger: Ledger | None = None
         self._problem: str | None = None
         self._tried = float("-inf")
+        self._guard = threading.Lock()
         self._sound: bool | None = None
         self._tell(None)
+
+    def begin(self) -> None:
+        """Open the ledger now, before there are requests that would wait for it; a fault shows in `problem`."""
+        if self.on:
+            with suppress(Refusal):
+                self._open()
 
     @property
     def on(self) -> bool:
@@ -215,18 +223,31 @@ class Recorder:
 
     def _open(self) -> Ledger:
         self.required()
-        assert self._opening is not None
+        with self._guard:
+            due = self._ledger is None and time.monotonic() - self._tried >= _TRY_AGAIN
+            if due:
+                first = self._tried == float("-inf")
+                # None other tries while this one does, however long that takes.
+                self._tried = float("inf")
+        if due and first:
+            self._attempt()
+        elif due:
+            # It failed before, and may wait for a lock or an address: no request is to wait with it.
+            threading.Thread(target=self._attempt, name="resecta-ledger-opening", daemon=True).start()
         if self._ledger is None:
-            if time.monotonic() - self._tried >= _TRY_AGAIN:
-                self._tried = time.monotonic()
-                try:
-                    self._ledger, self._problem = self._opening(), None
-                except LedgerError as error:
-                    self._problem = self._tell(str(error))
-                    log.error("The ledger cannot be opened: %s", error)
-            if self._ledger is None:
-                raise _not_recorded(LedgerUnavailable(self._problem or "it is being opened."))
+            raise _not_recorded(LedgerUnavailable(self._problem or "it is being opened."))
         return self._ledger
+
+    def _attempt(self) -> None:
+        assert self._opening is not None
+        try:
+            self._ledger = self._opening()
+            self._problem = None
+        except LedgerError as error:
+            self._problem = self._tell(str(error))
+            log.error("The ledger cannot be opened: %s", error)
+        finally:
+            self._tried = time.monotonic()
 
 
 def ledger_opener(environment: Mapping[str, str], store: Path) -> Callable[[], Ledger] | None:

@@ -53,6 +53,7 @@ class Worker:
         # Before it is loaded: what changes meanwhile is then seen as a change.
         seen = fingerprint(settings.model, settings.store)
         routes.recorder = Recorder(ledger_opener(os.environ, settings.store), measures)
+        routes.recorder.begin()
         routes.application = assemble(settings)
         at_rest()
         Succession(routes, settings.model, settings.store, measures, seen=seen).start()

@@ -4,6 +4,8 @@ import datetime as dt
 import hashlib
 import json
 import sqlite3
+import threading
+import time
 
 import anyio
 import pytest
@@ -298,3 +300,31 @@ async def test_a_ledger_that_is_switched_off_records_nothing_and_says_so(front, 
         gone = await client.get("/predictions/whatever")
     assert gone.status_code == 503 and gone.json()["errors"][0]["code"] == "ledger_off"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_ledger_that_opens_late_keeps_no_request_waiting(front, application, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.recorder._TRY_AGAIN", 0.05)
+    tried, may_open = [], threading.Event()
+
+    def opening():
+        tried.append(time.monotonic())
+        if len(tried) == 1:
+            raise LedgerUnavailable("Not yet.")
+        assert may_open.wait(10)
+        return open_ledger({}, tmp_path)
+
+    made = front(application)
+    made.routes.recorder = Recorder(opening, made.measures)
+    made.routes.recorder.begin()
+    assert made.routes.recorder.problem == "Not answered, because the ledger cannot be used: Not yet."
+    async with made.client() as client:
+        await anyio.sleep(0.1)
+        started = time.monotonic()
+        for _ in range(3):
+            assert (await predict(client)).status_code == 503
+        assert time.monotonic() - started < 5
+        may_open.set()
+        with anyio.fail_after(10):
+            while (await predict(client)).status_code == 503:
+                await anyio.sleep(0.02)
+    assert len(tried) == 2
