@@ -46,7 +46,8 @@ class Worker:
     def __init__(self) -> None:
         end_with_parent()
         write_events(settings.log)
-        # The ledger's writer must not wait for an answer that is being made: at 5 ms, Python's default, it would.
+        # Answers to single patients share the interpreter with threads that score batches and write what was left to
+        # them: at 5 ms, Python's default, each turn of the others would be a wait as long as an answer takes.
         sys.setswitchinterval(0.0005)
         # Its lines hold addresses as they were sent, and BentoML's debug mode would show them.
         logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
