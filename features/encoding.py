@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from features.field import Frozen, Kind
+from features.memory import Memory
 from features.patients import Column, Patients
 from features.regimen import DEFAULT_WEEKS, Regimen
 
@@ -167,8 +168,8 @@ class Encoding(Frozen):
         return {f.name: f for f in self.patient_factors}
 
     @cached_property
-    def _memory(self) -> dict[tuple[str, float], float]:
-        return {}
+    def _memory(self) -> Memory[tuple[str, float], float]:
+        return Memory(_REMEMBERED)
 
     def _row(self, patient: Patients, names: Sequence[str]) -> Matrix:
         """Values of patient factors of one patient, shape (1, len(names)), without arrays of one number."""
@@ -204,10 +205,7 @@ class Encoding(Frozen):
         key = (factor.name, x)
         found = self._memory.get(key)
         if found is None:
-            found = float(_read(factor, patient)[0])
-            if len(self._memory) > _REMEMBERED:
-                self._memory.clear()
-            self._memory[key] = found
+            found = self._memory.keep(key, float(_read(factor, patient)[0]))
         return found
 
     def regimen_matrix(self, regimens: Sequence[Regimen], names: Sequence[str]) -> Matrix:

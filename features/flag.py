@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from features.availability import Time
 from features.field import Frozen
+from features.memory import Memory
 from features.rule import Condition, Facts
 
 Severity = Literal["contraindicated", "warning", "info"]
@@ -65,8 +66,8 @@ class Memo:
 
     def __init__(self) -> None:
         self.atoms: dict[int, tuple[int, int]] = {}
-        self.answers: dict[tuple[Any, ...], tuple[int, int]] = {}
-        self.raised: dict[tuple[str, Time, tuple[tuple[int, int], ...]], list[list[Flag]]] = {}
+        self.answers: Memory[tuple[Any, ...], tuple[int, int]] = Memory(16 * _KEPT)
+        self.raised: Memory[tuple[str, Time, tuple[tuple[int, int], ...]], list[list[Flag]]] = Memory(_KEPT)
 
     def answer(
         self,
@@ -82,9 +83,7 @@ class Memo:
         key = (id(condition), *(tuple(value) if isinstance(value, list) else value for value in read))
         found = self.answers.get(key)
         if found is None:
-            if len(self.answers) >= 16 * _KEPT:
-                self.answers.clear()
-            found = self.answers[key] = condition.evaluate_over(shared, cases, unknown_codes, self.atoms)
+            found = self.answers.keep(key, condition.evaluate_over(shared, cases, unknown_codes, self.atoms))
         return found
 
 
@@ -165,9 +164,7 @@ class FlagCatalogue(Frozen):
         key = (profile, predict_at, answers)
         found = memo.raised.get(key)
         if found is None:
-            if len(memo.raised) >= _KEPT:
-                memo.raised.clear()
-            found = memo.raised[key] = self._raised(answers, flags, len(cases))
+            found = memo.raised.keep(key, self._raised(answers, flags, len(cases)))
         return found
 
     @staticmethod

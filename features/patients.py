@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from features.specification import Specification
 
 Column = NDArray[np.float64]
-_REMEMBERED = 10_000  # derived values of single patients that are kept
 _NOBODY = np.full(1, np.nan)  # what is not known of one patient
 _NOBODY.flags.writeable = False
 
@@ -167,9 +166,7 @@ class Patients:
         if found is None:
             found = self._derive(derived)
             found.flags.writeable = False
-            if len(memory) >= _REMEMBERED:
-                memory.clear()
-            memory[key] = found
+            memory.keep(key, found)
         self._columns[derived.name] = found
         return found
 

@@ -20,10 +20,12 @@ from features.derived import Column, Derived
 from features.encoding import Encoding
 from features.field import Field, Role
 from features.flag import FlagCatalogue
+from features.memory import Memory
 from features.outcome import OutcomeTree
 from features.regimen import RegimenCatalogue
 from features.rule import Condition
 
+_REMEMBERED = 10_000  # derived values of single patients that are kept
 PARTS = ("fields", "derived", "outcomes", "regimens", "encoding", "flags", "consistency")
 # Wording must not force a hospital to retrain: it is left out of the digest that ties a model to the specification.
 WORDING = frozenset(
@@ -94,9 +96,9 @@ class Specification:
         return frozenset(c for f in self.fields.values() for c in f.columns)
 
     @cached_property
-    def derived_memory(self) -> dict[tuple[Any, ...], Column]:
+    def derived_memory(self) -> Memory[tuple[Any, ...], Column]:
         """Derived values of single patients, by field and inputs; see `Patients`."""
-        return {}
+        return Memory(_REMEMBERED)
 
     @cached_property
     def unknown_positions(self) -> dict[str, frozenset[float]]:

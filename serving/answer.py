@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from features import Patients, Regimen, Specification
 from features.facts import patient_facts, regimen_facts
 from features.flag import Flag, Memo
+from features.memory import Memory
 from serving.comparison import differences
 from serving.explanation import Explainer
 from serving.numbers import stacked
@@ -99,7 +100,7 @@ class Scorer:
         self._all = tuple((*r.key, None) for r in spec.regimens.all())
         self._given = tuple((o.name, {"given": o.given} if o.given else {}) for o in spec.outcomes.outcomes)
         # By identity: the catalogue keeps its flags for as long as it lives, and a hash of their texts costs more.
-        self._flags: dict[tuple[int, ...], tuple[bytes, list[dict[str, str]]]] = {}
+        self._flags: Memory[tuple[int, ...], tuple[bytes, list[dict[str, str]]]] = Memory(_LISTS)
         self._written_model = to_json(self.model)
         self._remarks = Remarks(bundle, spec)
         self._explainer = Explainer(bundle, spec)
@@ -136,8 +137,7 @@ class Scorer:
         Only what is not conditional on resection is compared (DOMAIN 5.5).
         """
         record = {name: value for name, value in request["patient"].items() if value is not None}
-        keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in request["regimens"])
-        planned = self._planned(keys)
+        planned = self._asked(request["regimens"])
         first, second = planned.regimens
         coded = Patients.from_records(self.spec, [record])
         about = patient_facts(self.spec, record, coded=coded)
@@ -153,11 +153,7 @@ class Scorer:
             "second": second.label,
             "regimens": [
                 {
-                    "backbone": regimen.backbone,
-                    "biologic": regimen.biologic,
-                    "planned_cycles": regimen.planned_cycles,
-                    "planned_weeks": regimen.planned_weeks,
-                    "label": regimen.label,
+                    **_described(regimen),
                     "support": self._remarks.support(stratum, regimen.key),
                     "flags": self._raised(flags)[1],
                 }
@@ -174,15 +170,14 @@ class Scorer:
         self, patients: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]] | None, profile: str
     ) -> list[Written]:
         records = [{name: value for name, value in p.items() if value is not None} for p in patients]
-        keys = tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in asked) if asked else self._all
-        planned = self._planned(keys)
+        planned = self._asked(asked) if asked else self.all_regimens
         coded = Patients.from_records(self.spec, records)
         numbers = stacked(self.bundle.score(coded, planned.regimens))
         strata = self._remarks.strata(coded)
         alone = coded if len(records) == 1 else None
         return [
             self._one(record, planned, numbers[i], stratum, patient_facts(self.spec, record, coded=alone), profile)
-            for i, (record, stratum) in enumerate(zip(records, strata, strict=False))
+            for i, (record, stratum) in enumerate(zip(records, strata, strict=True))
         ]
 
     def _one(
@@ -218,6 +213,9 @@ class Scorer:
         words = [each for each, _ in assumed]
         return Written(sent, {"prediction_id": id, "model": self.model, "assumed": words, "regimens": regimens})
 
+    def _asked(self, regimens: Sequence[Mapping[str, Any]]) -> Planned:
+        return self._planned(tuple((r["backbone"], r["biologic"], r.get("planned_cycles")) for r in regimens))
+
     def _plan(self, keys: tuple[tuple[str, str, int | None], ...]) -> Planned:
         regimens = tuple(self.spec.regimens.regimen(*key) for key in keys)
         template = b",".join(to_json(self._outline(r)) for r in regimens) + b"]}"
@@ -230,11 +228,7 @@ class Scorer:
         """What is answered of one regimen, with slots in the order of `stacked`."""
         bounds = {"low": _SLOT, "high": _SLOT}
         return {
-            "backbone": regimen.backbone,
-            "biologic": regimen.biologic,
-            "planned_cycles": regimen.planned_cycles,
-            "planned_weeks": regimen.planned_weeks,
-            "label": regimen.label,
+            **_described(regimen),
             "support": _SLOT,
             "outcomes": {name: {"probability": _SLOT, **bounds, **given} for name, given in self._given},
             "states": dict.fromkeys(STATES, _SLOT),
@@ -250,11 +244,19 @@ class Scorer:
         key = tuple(map(id, flags))
         found = self._flags.get(key)
         if found is None:
-            if len(self._flags) >= _LISTS:
-                self._flags.clear()
             document = [asdict(flag) for flag in flags]
-            found = self._flags[key] = to_json(document), document
+            found = self._flags.keep(key, (to_json(document), document))
         return found
+
+
+def _described(regimen: Regimen) -> dict[str, Any]:
+    return {
+        "backbone": regimen.backbone,
+        "biologic": regimen.biologic,
+        "planned_cycles": regimen.planned_cycles,
+        "planned_weeks": regimen.planned_weeks,
+        "label": regimen.label,
+    }
 
 
 def specification_document(spec: Specification) -> dict[str, Any]:

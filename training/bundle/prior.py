@@ -12,6 +12,7 @@ from scipy.special import expit, logit, ndtri
 from scipy.stats import qmc
 
 from features import INTERCEPT, Patients, Regimen, Specification
+from features.memory import Memory
 from training.bundle.coefficients import OutcomePrior, PriorParameters
 
 Array = NDArray[np.float64]
@@ -55,7 +56,7 @@ class Prior:
             raise ValueError("; ".join(complaints))
         used = {c.term for o in parameters.outcomes for c in o.coefficients} - {INTERCEPT}
         self.terms: tuple[str, ...] = (INTERCEPT, *(t for t in known_terms if t in used))
-        self._planned: dict[tuple[tuple[str, str, int], ...], Array] = {}
+        self._planned: Memory[tuple[tuple[str, str, int], ...], Array] = Memory(_PLANS)
         nobody = Patients(spec, 1, {})
         completed = parameters.case_mix.complete(nobody, 2)
         values, _ = spec.encoding.term_factors(completed, spec.regimens.all()[:1], self.terms)
@@ -67,7 +68,7 @@ class Prior:
             f: tuple(c for name in sorted(fields) for c in spec.fields[name].columns)
             for f, fields in self._sources.items()
         }
-        self._read: dict[tuple[Any, ...], float | Array] = {}
+        self._read: Memory[tuple[Any, ...], float | Array] = Memory(_READINGS)
         self._unknown = spec.encoding.patient_part(parameters.case_mix.complete(nobody, DRAWS), self.terms)
         self._coefficients = {o: self._draw_coefficients(by_name[o], i) for i, o in enumerate(spec.outcomes.names)}
         open_terms = [t for t, v in zip(self.terms, values[0], strict=True) if np.isnan(v)]
@@ -146,10 +147,8 @@ class Prior:
         found = self._planned.get(key)
         if found is None:
             found = self.spec.encoding.regimen_part(regimens, self.terms)
-            if len(self._planned) >= _PLANS:
-                self._planned.clear()
             if len(regimens) <= _SHORT:
-                self._planned[key] = found
+                self._planned.keep(key, found)
         return found
 
     def _one(self, patient: Patients) -> Array:
@@ -169,7 +168,7 @@ class Prior:
                 continue
             found = self._read.get(key)
             if found is None:
-                found = self._remember(key, self._reading(factor, patient))
+                found = self._read.keep(key, self._reading(factor, patient))
             if isinstance(found, float):
                 settled += 1
                 columns += self._columns[factor]
@@ -194,12 +193,6 @@ class Prior:
         # Left open although something behind it is known: its distribution depends on what is known.
         completed = self.parameters.case_mix.complete(patient, DRAWS, only=self._sources[factor])
         return self.spec.encoding.patient_matrix(completed, [factor])[:, 0]
-
-    def _remember(self, key: tuple[Any, ...], reading: float | Array) -> float | Array:
-        if len(self._read) >= _READINGS:
-            self._read.clear()
-        self._read[key] = reading
-        return reading
 
     def expected_terms(self, patients: Patients, regimens: Sequence[Regimen]) -> Array:
         """Value of each of `terms` under the regimen each patient received, averaged over completions, shape (n, t)."""

@@ -1,6 +1,6 @@
 """A booster's trees as arrays, for few rows.
 
-XGBoost's own prediction takes a tenth of a millisecond to begin with, whatever the trees, and a model has up to one
+XGBoost's own prediction takes a quarter of a millisecond to begin with, whatever the trees, and a model has up to one
 booster an outcome: for a single patient that was most of the answer. For many rows XGBoost is faster, and is used.
 """
 
